@@ -1,0 +1,62 @@
+package messages
+
+import "encoding/json"
+
+// Verb is what a deploy request asks for.
+type Verb string
+
+// The verbs a run can have.
+const (
+	VerbCreate Verb = "create"
+	VerbUpdate Verb = "update"
+	VerbDelete Verb = "delete"
+)
+
+// Command is a deploy request: the body of a message on CommandSubject. Its
+// envelope's id is the run's id. The manifest's secrets are cut out of Manifest
+// and travel in Secrets, sealed to the orchestrator.
+type Command struct {
+	Verb        Verb   `json:"verb"`
+	RequestedBy string `json:"requested_by,omitempty"` // user@host, for people
+	Adopt       bool   `json:"adopt,omitempty"`        // take over a deployment known under another uid
+	Recreate    bool   `json:"recreate,omitempty"`     // update: act even when nothing changed
+
+	Manifest   json.RawMessage `json:"manifest,omitempty"`    // the manifest's tree without its secrets
+	ConfigSHA1 string          `json:"config_sha1,omitempty"` // fingerprint of the whole manifest
+	Stemcell   *StemcellRef    `json:"stemcell,omitempty"`
+	Secrets    *Sealed         `json:"secrets,omitempty"` // a CommandSecrets
+}
+
+// CommandSecrets is what Command.Secrets holds once opened.
+type CommandSecrets struct {
+	Manifest  json.RawMessage `json:"manifest,omitempty"`   // the cut-out leaves, as pkg/manifest joins them
+	ApplySpec json.RawMessage `json:"apply_spec,omitempty"` // the stemcell's apply_spec.yml
+}
+
+// StemcellRef points at a stemcell: a .tgz on a host, or an image that the
+// cloud already has (then only CID is set).
+type StemcellRef struct {
+	CID             string          `json:"cid,omitempty"`    // an existing image, never deleted by us
+	Path            string          `json:"path,omitempty"`   // absolute path of the .tgz on Host
+	Host            string          `json:"host,omitempty"`   // host id of who can read Path
+	Object          string          `json:"object,omitempty"` // name in the object store, when Host is not the CPI's
+	Size            int64           `json:"size,omitempty"`   // bytes of the .tgz
+	Name            string          `json:"name,omitempty"`
+	Version         string          `json:"version,omitempty"`
+	APIVersion      int             `json:"api_version,omitempty"`
+	SHA1            string          `json:"sha1,omitempty"` // of the member "image", from stemcell.MF
+	CloudProperties json.RawMessage `json:"cloud_properties,omitempty"`
+}
+
+// Fingerprint is what tells one stemcell from another: the image's sha1, or the
+// image id itself. "" when there is none.
+func (s *StemcellRef) Fingerprint() string {
+	switch {
+	case s == nil:
+		return ""
+	case s.CID != "":
+		return s.CID
+	default:
+		return s.SHA1
+	}
+}

@@ -1,0 +1,120 @@
+package messages
+
+import "encoding/json"
+
+// Methods of the micro services: the last token of ServiceSubject. Reads, and
+// writes that are safe to repeat.
+const (
+	SvcStatus      = "status"      // orchestrator: DeploymentRequest -> StatusReply
+	SvcDeployments = "deployments" // orchestrator: {} -> DeploymentsReply
+	SvcCancel      = "cancel"      // orchestrator: CancelRequest -> {}
+	SvcAgent       = "agent"       // orchestrator: AgentCall -> AgentReply
+
+	SvcSettingsGet    = "settings_get"    // registry: SettingsGet -> SettingsReply
+	SvcSettingsPut    = "settings_put"    // registry: SettingsPut -> SettingsPutReply
+	SvcSettingsDelete = "settings_delete" // registry: SettingsDelete -> {}
+
+	SvcInfo  = "info"   // cpi: CallRequest -> CPIInfo
+	SvcHasVM = "has_vm" // cpi: CallRequest of VMArgs -> bool
+)
+
+// ServiceReply is the body of every micro reply: a value or an error.
+type ServiceReply struct {
+	Value json.RawMessage `json:"value,omitempty"`
+	Error *Error          `json:"error,omitempty"`
+}
+
+// DeploymentRequest names a deployment.
+type DeploymentRequest struct {
+	Deployment string `json:"deployment"`
+}
+
+// StatusReply is a deployment as its journal tells it.
+type StatusReply struct {
+	State Snapshot   `json:"state"`
+	Run   *RunStatus `json:"run,omitempty"` // the open run
+	Last  *RunEnd    `json:"last,omitempty"`
+	Seq   uint64     `json:"seq"` // of the last fact
+}
+
+// RunStatus is a run under way.
+type RunStatus struct {
+	Run       string `json:"run"`
+	Verb      Verb   `json:"verb"`
+	Owner     string `json:"owner"`
+	Step      string `json:"step,omitempty"` // the open intent
+	Cancelled bool   `json:"cancelled,omitempty"`
+}
+
+// DeploymentsReply lists what the journal knows and has not deleted.
+type DeploymentsReply struct {
+	Deployments []Snapshot `json:"deployments"`
+}
+
+// CancelRequest asks for the end of the open run.
+type CancelRequest struct {
+	Deployment string `json:"deployment"`
+	Run        string `json:"run,omitempty"` // only this one
+	By         string `json:"by,omitempty"`
+}
+
+// AgentCall sends one message to a deployment's agent. Arguments may be secret,
+// so they are sealed to the orchestrator (a JSON array); the reply is sealed to
+// Asker.
+type AgentCall struct {
+	Deployment string  `json:"deployment"`
+	Method     string  `json:"method"`
+	Arguments  *Sealed `json:"arguments,omitempty"`
+	Asker      string  `json:"asker"` // public curve key
+}
+
+// AgentCallReply holds the agent's AgentReply.
+type AgentCallReply struct {
+	Reply *Sealed `json:"reply"`
+}
+
+// SettingsGet asks for settings, sealed to Asker.
+type SettingsGet struct {
+	Name  string `json:"name"`
+	Asker string `json:"asker"` // public curve key
+}
+
+// SettingsReply holds settings and their revision.
+type SettingsReply struct {
+	Settings *Sealed `json:"settings"`
+	Revision uint64  `json:"revision"`
+}
+
+// SettingsPut stores settings, sealed to the registry. Revision 0 creates and,
+// when the same Digest is there already, answers its revision; else the stored
+// revision must be Revision.
+type SettingsPut struct {
+	Name      string   `json:"name"`
+	Settings  *Sealed  `json:"settings"`
+	Digest    string   `json:"digest"`              // keyed digest of the clear text, from pkg/seal
+	Addresses []string `json:"addresses,omitempty"` // the instance's own, for reads over HTTP
+	Revision  uint64   `json:"revision,omitempty"`
+}
+
+// SettingsPutReply tells the new revision.
+type SettingsPutReply struct {
+	Revision uint64 `json:"revision"`
+}
+
+// SettingsDelete removes settings; absent ones are no error.
+type SettingsDelete struct {
+	Name string `json:"name"`
+}
+
+// CallRequest is a read-only call of a CPI.
+type CallRequest struct {
+	Args    json.RawMessage `json:"args,omitempty"`
+	Secrets *Sealed         `json:"secrets,omitempty"` // a StepSecrets
+}
+
+// CPIInfo describes a CPI.
+type CPIInfo struct {
+	StemcellFormats []string `json:"stemcell_formats"`
+	APIVersion      int      `json:"api_version"`
+	Host            string   `json:"host"` // host id: whose paths it can read
+}
