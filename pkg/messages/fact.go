@@ -34,12 +34,12 @@ type RunClaimed struct {
 // StepIntended is written before an effect is asked for. Inputs hold what was
 // minted for it: a retry reads them.
 type StepIntended struct {
-	Step     string          `json:"step"`
-	StepID   string          `json:"step_id"`
-	N        int             `json:"n"`
-	Inputs   json.RawMessage `json:"inputs,omitempty"`
-	Why      string          `json:"why,omitempty"` // in words
-	Deadline time.Time       `json:"deadline"`
+	Step     string     `json:"step"`
+	StepID   string     `json:"step_id"`
+	N        int        `json:"n"`
+	Inputs   StepInputs `json:"inputs"`
+	Why      string     `json:"why,omitempty"` // in words
+	Deadline time.Time  `json:"deadline"`
 }
 
 // StepDone closes an intent.
@@ -58,6 +58,37 @@ type StepFailed struct {
 	N      int    `json:"n"`
 	Error  *Error `json:"error"`
 	Millis int64  `json:"millis"`
+
+	// Dropped says that the intent was an earlier run's and is given up: its
+	// effect did not happen, and the run that says so goes on.
+	Dropped bool `json:"dropped,omitempty"`
+}
+
+// StepInputs are what an intent is about: names and ids, nothing secret. What
+// was minted for the step (agent id, VM name) is here before the effect is
+// asked for.
+type StepInputs struct {
+	Role         string `json:"role,omitempty"` // of several alike: current, new, old
+	VMCID        string `json:"vm_cid,omitempty"`
+	VMName       string `json:"vm_name,omitempty"`
+	AgentID      string `json:"agent_id,omitempty"`
+	DiskCID      string `json:"disk_cid,omitempty"`
+	OldDiskCID   string `json:"old_disk_cid,omitempty"` // migrate_disk: from
+	SizeMiB      int    `json:"size_mib,omitempty"`
+	Properties   string `json:"properties,omitempty"` // a disk's cloud_properties, compact JSON
+	StemcellCID  string `json:"stemcell_cid,omitempty"`
+	StemcellName string `json:"stemcell_name,omitempty"`
+	Version      string `json:"version,omitempty"` // of the stemcell
+	StemcellAPI  int    `json:"stemcell_api,omitempty"`
+	Owner        string `json:"owner,omitempty"` // step id of the create of what is deleted
+	ConfigSHA1   string `json:"config_sha1,omitempty"`
+	StemcellSHA1 string `json:"stemcell_sha1,omitempty"`
+}
+
+// CheckVMOutputs tell what became of a VM.
+type CheckVMOutputs struct {
+	Exists  bool `json:"exists"`  // says the IaaS
+	Answers bool `json:"answers"` // its agent does
 }
 
 // CancelRequested asks the owner of a run to stop after the effect in flight.
@@ -96,15 +127,15 @@ type Snapshot struct {
 	InstanceUUID string `json:"instance_uuid,omitempty"` // bm-<uuid>
 	Cloud        string `json:"cloud,omitempty"`
 
-	Stemcell     *Stemcell `json:"stemcell,omitempty"`
-	OldStemcell  *Stemcell `json:"old_stemcell,omitempty"` // superseded, to be deleted
-	VM           *VM       `json:"vm,omitempty"`
-	Disk         *Disk     `json:"disk,omitempty"`
-	NewDisk      *Disk     `json:"new_disk,omitempty"` // the target of a migration under way
-	OldDisk      *Disk     `json:"old_disk,omitempty"` // its content is verified elsewhere, to be deleted
-	ConfigSHA1   string    `json:"config_sha1,omitempty"`
-	StemcellSHA1 string    `json:"stemcell_sha1,omitempty"`
-	Target       *Target   `json:"target,omitempty"`
+	Stemcell     *Stemcell  `json:"stemcell,omitempty"`
+	OldStemcells []Stemcell `json:"old_stemcells,omitempty"` // superseded, to be deleted
+	VM           *VM        `json:"vm,omitempty"`
+	Disk         *Disk      `json:"disk,omitempty"`
+	NewDisk      *Disk      `json:"new_disk,omitempty"` // the target of a migration under way
+	OldDisk      *Disk      `json:"old_disk,omitempty"` // its content is verified elsewhere, to be deleted
+	ConfigSHA1   string     `json:"config_sha1,omitempty"`
+	StemcellSHA1 string     `json:"stemcell_sha1,omitempty"`
+	Target       *Target    `json:"target,omitempty"`
 
 	Uses         map[string]int    `json:"uses,omitempty"` // finished uses per step
 	Open         map[string]Intent `json:"open,omitempty"` // open intents per step
@@ -153,6 +184,9 @@ type VM struct {
 	ServiceIP   string             `json:"service_ip,omitempty"`
 	AgentSeen   bool               `json:"agent_seen,omitempty"`
 	Running     bool               `json:"running,omitempty"` // the spec was applied, started and answered
+
+	ConfigSHA1   string `json:"config_sha1,omitempty"` // what it was made from
+	StemcellSHA1 string `json:"stemcell_sha1,omitempty"`
 }
 
 // Disk is a persistent disk that a deployment owns.

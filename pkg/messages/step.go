@@ -27,6 +27,10 @@ type StepCommand struct {
 	Args     json.RawMessage `json:"args"`              // the method's Args type
 	Secrets  *Sealed         `json:"secrets,omitempty"` // a StepSecrets, sealed to the CPI
 	Deadline time.Time       `json:"deadline"`          // after it the CPI stops trying
+
+	// Settle asks only what an earlier try of this create did: done when it is
+	// there, failed when it is not; nothing is created.
+	Settle bool `json:"settle,omitempty"`
 }
 
 // StepSecrets is what StepCommand.Secrets and CallRequest.Secrets hold once
