@@ -89,7 +89,7 @@ func (s State) openIntent() *messages.Intent {
 
 // refuse ends a run that must not do anything.
 func refuse(s State, r Request) *messages.RunDone {
-	if r.Verb == messages.VerbCreate && s.ConfigSHA1 != "" {
+	if r.Verb == messages.VerbCreate && s.ConfigSHA1 != "" && !s.Run.Done[StepSaveFingerprints] {
 		return &messages.RunDone{
 			Outcome: messages.OutcomeFailed,
 			Error:   messages.Errorf(messages.CodeInstanceExists, "Instance exists. Did you mean to --update?"),
@@ -99,7 +99,7 @@ func refuse(s State, r Request) *messages.RunDone {
 }
 
 func (s State) unchanged(r Request) bool {
-	return r.Verb == messages.VerbUpdate && !r.Recreate && s.VM != nil &&
+	return r.Verb == messages.VerbUpdate && !r.Recreate && s.VM != nil && !s.Run.Done[StepSaveFingerprints] &&
 		s.ConfigSHA1 != "" && s.ConfigSHA1 == r.ConfigSHA1 &&
 		s.StemcellSHA1 != "" && s.StemcellSHA1 == r.StemcellSHA1
 }
