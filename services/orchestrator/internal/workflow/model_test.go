@@ -2,8 +2,10 @@ package workflow_test
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
 
@@ -33,8 +35,8 @@ type model struct {
 	dead  map[string]bool // servers that answer no more
 	now   time.Time
 	runs  int
-	alive bool // the deployment's data exists somewhere
-	trace []string
+	alive bool            // the deployment's data exists somewhere
+	trace []func() string // formatted only for a failure
 }
 
 // actor is an orchestrator: a state as far as it read.
@@ -45,12 +47,19 @@ type actor struct {
 }
 
 func (m *model) logf(format string, args ...any) {
-	m.trace = append(m.trace, fmt.Sprintf(format, args...))
+	m.trace = append(m.trace, func() string { return fmt.Sprintf(format, args...) })
 }
 
 func (m *model) load(a *actor) {
 	a.state = workflow.State{Snapshot: messages.Snapshot{Deployment: "model"}}
-	for _, f := range m.facts {
+	from := len(m.facts)
+	for from > 0 {
+		from--
+		if _, ok := m.facts[from].Body.(messages.Snapshot); ok {
+			break
+		}
+	}
+	for _, f := range m.facts[from:] {
 		a.state = workflow.Fold(a.state, f)
 	}
 	a.seq = len(m.facts)
@@ -152,8 +161,7 @@ func (m *model) execute(a *actor, r workflow.Request, intent messages.Intent) bo
 			m.fail[id] = true // settling: it was not there
 		default:
 			m.done[id] = m.effect(a.state, intent)
-			in, _ := json.Marshal(intent.Inputs)
-			m.logf("%s %s", id, in)
+			m.logf("%s %+v", id, intent.Inputs)
 		}
 	}
 	switch {
@@ -327,7 +335,7 @@ func (m *model) settled(s workflow.State, r workflow.Request, outcome messages.O
 func (m *model) fatalf(format string, args ...any) {
 	m.t.Helper()
 	for _, line := range m.trace {
-		m.t.Log(line)
+		m.t.Log(line())
 	}
 	m.t.Fatalf(format, args...)
 }
@@ -350,13 +358,17 @@ func history(t testing.TB, seed uint64) {
 	}
 }
 
+var histories = flag.Uint64("histories", 4000, "random histories to go through")
+
 func TestRandomHistories(t *testing.T) {
 	t.Parallel()
-	n := uint64(20_000)
-	if testing.Short() {
-		n = 2_000
-	}
-	for seed := range n {
-		history(t, seed)
+	workers := uint64(runtime.GOMAXPROCS(0))
+	for worker := range workers {
+		t.Run(fmt.Sprint(worker), func(t *testing.T) {
+			t.Parallel()
+			for seed := worker; seed < *histories; seed += workers {
+				history(t, seed)
+			}
+		})
 	}
 }
