@@ -1,0 +1,7 @@
+package bootstrap
+
+import "context"
+
+func setupNetworking(ctx context.Context, b *boot) error {
+	return b.Platform.SetupNetworking(ctx, b.Settings.Networks)
+}
