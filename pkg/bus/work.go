@@ -1,0 +1,204 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+)
+
+const (
+	workHeartbeat = time.Second
+	workExpiry    = 30 * time.Second
+)
+
+// worker is what the slots of one Work share.
+type worker struct {
+	c        *Conn
+	consumer messages.Consumer
+	handle   func(context.Context, *Job) error
+
+	mu    sync.Mutex
+	cons  jetstream.Consumer                     // guarded by mu; nil = make sure that it is there
+	iters map[jetstream.MessagesContext]struct{} // guarded by mu
+}
+
+// Work works off a work queue, slots messages at a time, until ctx ends; then
+// it takes no more and waits for its handlers, which see the same ctx end.
+// Each slot asks for one message when it is free, so nothing waits in a
+// worker's memory while another could take it. A handler acknowledges by Done
+// or Drop; its error is logged, and the message comes again. A durable that the
+// bus has lost is made again.
+//
+// It fails at once only when this identity may not work there.
+func (c *Conn) Work(ctx context.Context, consumer messages.Consumer, slots int, handle func(context.Context, *Job) error) error {
+	w := &worker{c: c, consumer: consumer, handle: handle, iters: map[jetstream.MessagesContext]struct{}{}}
+	defer c.onWake(w.wake)()
+	errs := make(chan error, slots)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group sync.WaitGroup
+	for range max(slots, 1) {
+		group.Go(func() {
+			if err := w.slot(ctx); err != nil {
+				select {
+				case errs <- err:
+				default:
+				}
+				cancel()
+			}
+		})
+	}
+	group.Wait()
+	select {
+	case err := <-errs:
+		return err
+	default:
+		return nil
+	}
+}
+
+// wake has every slot make sure of the durable: the bus came back, perhaps
+// without it.
+func (w *worker) wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cons = nil
+	for it := range w.iters {
+		it.Drain()
+	}
+}
+
+func (w *worker) slot(ctx context.Context) error {
+	pause := 10 * time.Millisecond
+	for ctx.Err() == nil {
+		it, err := w.iterator(ctx)
+		if err == nil {
+			pause = 10 * time.Millisecond
+			err = w.drain(ctx, it)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case messages.CodeOf(err) == messages.CodeBusDenied:
+			return err
+		case w.c.nc.IsClosed():
+			return messages.Errorf(messages.CodeBusUnreachable, "cannot work off %s: the connection to the bus is closed", w.consumer.Stream)
+		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
+			continue
+		}
+		w.c.log.Warn().Err(err).Str("stream", w.consumer.Stream).Str("durable", w.consumer.Durable).Msg("work queue interrupted")
+		if !pauseFor(ctx, pause) {
+			return nil
+		}
+		pause = min(2*pause, time.Second)
+	}
+	return nil
+}
+
+// drain handles messages until the iterator or ctx ends.
+func (w *worker) drain(ctx context.Context, it jetstream.MessagesContext) error {
+	defer w.close(it)
+	for {
+		m, err := it.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			if !errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+				w.lost()
+			}
+			return err
+		}
+		if ctx.Err() != nil {
+			_ = m.Nak()
+			return ctx.Err()
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("cannot read a delivery: %w", err)
+		}
+		job := &Job{Msg: stored(m, meta), Deliveries: meta.NumDelivered, m: m}
+		if err := w.handle(ctx, job); err != nil {
+			w.c.log.Warn().Err(err).Str("subject", job.Subject).Uint64("seq", job.Seq).Uint64("deliveries", job.Deliveries).
+				Msg("the work on a message failed")
+		}
+	}
+}
+
+// close gives back what the iterator holds and nobody handled.
+func (w *worker) close(it jetstream.MessagesContext) {
+	w.mu.Lock()
+	delete(w.iters, it)
+	w.mu.Unlock()
+	it.Drain()
+	for {
+		m, err := it.Next(jetstream.NextMaxWait(time.Second))
+		if err != nil {
+			it.Stop()
+			return
+		}
+		_ = m.Nak()
+	}
+}
+
+func (w *worker) lost() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cons = nil
+}
+
+func (w *worker) iterator(ctx context.Context) (jetstream.MessagesContext, error) {
+	cons, err := w.durable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	it, err := cons.Messages(
+		jetstream.PullMaxMessages(1),
+		jetstream.PullExpiry(workExpiry),
+		jetstream.PullHeartbeat(workHeartbeat),
+		jetstream.WithMessagesErrOnMissingHeartbeat(true),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("cannot work off %s: %w", w.consumer.Stream, err)
+	}
+	w.mu.Lock()
+	w.iters[it] = struct{}{}
+	w.mu.Unlock()
+	return it, nil
+}
+
+func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cons != nil {
+		return w.cons, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	cons, err := w.c.durable(ctx, w.consumer)
+	if err != nil {
+		return nil, err
+	}
+	w.cons = cons
+	return cons, nil
+}
+
+// durable makes sure that a work queue's consumer is there as it should be.
+func (c *Conn) durable(ctx context.Context, consumer messages.Consumer) (jetstream.Consumer, error) {
+	ctx, release := c.guard(ctx, "$JS.API.CONSUMER.CREATE."+consumer.Stream+".")
+	defer release()
+	cons, err := c.js.CreateOrUpdateConsumer(ctx, consumer.Stream, jetstream.ConsumerConfig{
+		Durable:       consumer.Durable,
+		FilterSubject: consumer.Filter,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       messages.AckWait,
+		MaxDeliver:    -1,
+	})
+	if err != nil {
+		return nil, refused(ctx, fmt.Errorf("cannot make the consumer %s of %s: %w", consumer.Durable, consumer.Stream, err))
+	}
+	return cons, nil
+}
