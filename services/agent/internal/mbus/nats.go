@@ -1,0 +1,105 @@
+package mbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+)
+
+// Bus is what NATS gives.
+type Bus interface {
+	Publish(subject string, data []byte) error
+	Flush(ctx context.Context) error
+	// Subscribe returns once the server has confirmed it; handler is called
+	// for one message at a time.
+	Subscribe(ctx context.Context, subject string, handler func(data []byte)) (stop func(), err error)
+}
+
+// NATSOptions of a NATS transport.
+type NATSOptions struct {
+	Bus        Bus
+	AgentID    string
+	Dispatcher Dispatcher
+	Parallel   int // requests that may wait for their answer, default 256
+	Log        zerolog.Logger
+}
+
+// NATS serves agent.<id>.
+type NATS struct {
+	o     NATSOptions
+	slots chan struct{}
+}
+
+// NewNATS makes the transport.
+func NewNATS(o NATSOptions) (*NATS, error) {
+	if o.Bus == nil || o.Dispatcher == nil {
+		return nil, errors.New("cannot serve the agent over NATS: bus and dispatcher are needed")
+	}
+	if _, err := messages.ParseToken("agent id", o.AgentID); err != nil {
+		return nil, err
+	}
+	if o.Parallel == 0 {
+		o.Parallel = 256
+	}
+	return &NATS{o: o, slots: make(chan struct{}, o.Parallel)}, nil
+}
+
+// Run serves until ctx ends; ready is called once the subscription is
+// confirmed.
+func (n *NATS) Run(ctx context.Context, ready func()) error {
+	var answers sync.WaitGroup
+	defer answers.Wait()
+	stop, err := n.o.Bus.Subscribe(ctx, messages.AgentSubject(n.o.AgentID), func(data []byte) {
+		n.receive(ctx, &answers, data)
+	})
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", messages.AgentSubject(n.o.AgentID), err)
+	}
+	defer stop()
+	n.o.Log.Info().Str("agent", n.o.AgentID).Msg("listening on the bus")
+	ready()
+	<-ctx.Done()
+	return nil
+}
+
+func (n *NATS) receive(ctx context.Context, answers *sync.WaitGroup, data []byte) {
+	req, err := Parse(data)
+	if err != nil {
+		n.o.Log.Warn().Err(err).Int("bytes", len(data)).Msg("a message that is no request is dropped")
+		return
+	}
+	if !replyAllowed(req.ReplyTo, n.o.AgentID) {
+		n.o.Log.Warn().Str("op", clip(req.Method)).Msg("a request whose reply_to is not director.*.<agent id>.* is dropped")
+		return
+	}
+	select {
+	case n.slots <- struct{}{}:
+	default:
+		n.reply(req, Exception(fmt.Sprintf("too many requests: %d wait for their answers", n.o.Parallel)))
+		return
+	}
+	answer := n.o.Dispatcher.Dispatch(req)
+	answers.Go(func() {
+		defer func() { <-n.slots }()
+		n.reply(req, answer(ctx))
+	})
+}
+
+func (n *NATS) reply(req messages.AgentRequest, reply messages.AgentReply) {
+	if err := n.o.Bus.Publish(req.ReplyTo, Encode(reply, MaxReply)); err != nil {
+		n.o.Log.Warn().Err(err).Str("op", clip(req.Method)).Msg("an answer could not be sent")
+	}
+}
+
+func clip(s string) string {
+	const longest = 64
+	if len(s) > longest {
+		return s[:longest] + "..."
+	}
+	return s
+}
