@@ -57,7 +57,7 @@ func (c *Conn) append(ctx context.Context, a Append, header nats.Header) (uint64
 		case errors.Is(lastErr, ErrNone):
 			last = Msg{}
 		case lastErr != nil:
-			return errors.Join(err, lastErr)
+			return lastErr
 		}
 		switch {
 		case last.Seq != 0 && a.ID != "" && last.ID == a.ID:
@@ -68,7 +68,7 @@ func (c *Conn) append(ctx context.Context, a Append, header nats.Header) (uint64
 		default:
 			// Nothing has been written yet: a write that is still on its way
 			// may win or lose, so the same one is sent again.
-			return errors.Join(err, context.DeadlineExceeded)
+			return fmt.Errorf("%w: %w", errUndecided, err)
 		}
 	})
 	return seq, err

@@ -85,10 +85,10 @@ func TestServeAndCall(t *testing.T) {
 	}
 	serveCtx, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	release := make(chan struct{})
+	release, ready := make(chan struct{}), make(chan struct{})
 	go func() {
 		done <- server.Serve(serveCtx, bus.Service{
-			Name: "registry", Version: "dev", Description: "test", Parallel: 4,
+			Name: "registry", Version: "dev", Description: "test", Parallel: 4, Ready: func() { close(ready) },
 			Endpoints: map[string]func(context.Context, []byte) (any, error){
 				"echo": func(_ context.Context, b []byte) (any, error) { return json.RawMessage(b), nil },
 				"fail": func(context.Context, []byte) (any, error) {
@@ -106,11 +106,8 @@ func TestServeAndCall(t *testing.T) {
 	}()
 	in := map[string]string{"a": "b"}
 	var out map[string]string
-	for {
-		if err = client.Call(ctx, messages.ServiceSubject("registry", "echo"), in, &out); err == nil || messages.CodeOf(err) != messages.CodeNoService {
-			break
-		}
-	}
+	get(t, ctx, ready)
+	err = client.Call(ctx, messages.ServiceSubject("registry", "echo"), in, &out)
 	if err != nil || out["a"] != "b" {
 		t.Fatalf("echo: %v %v", out, err)
 	}

@@ -20,6 +20,10 @@ var (
 	ErrSlotTaken = errors.New("the slot is taken")
 )
 
+// errUndecided marks a refusal that says nothing yet: the write that won is
+// still on its way, or there is none.
+var errUndecided = errors.New("nothing is written yet")
+
 // Error codes of the server that nats.go does not name.
 const (
 	codeUnavailable       jetstream.ErrorCode = 10008 // JetStream system temporarily unavailable
@@ -55,6 +59,9 @@ func isSlotTaken(err error) bool {
 
 // isTransient tells whether the same request may succeed a little later.
 func isTransient(err error) bool {
+	if errors.Is(err, errUndecided) {
+		return true
+	}
 	switch serverCode(err) {
 	case codeUnavailable, codeNoPeers, codeClusterNotReady, codeNotEnabled, codeInsufficient, codeStreamOffline, codeDuplicateInFlight:
 		return true

@@ -27,7 +27,8 @@ type Service struct {
 	Version     string // semantic version; another is served as 0.0.0-dev
 	Description string
 	Endpoints   map[string]func(ctx context.Context, request []byte) (any, error)
-	Parallel    int // requests at a time per endpoint, default 16
+	Parallel    int    // requests at a time per endpoint, default 16
+	Ready       func() // called once requests arrive; nil = nothing
 }
 
 // EndpointStats are what `nats service stats` shows beside the library's own
@@ -88,6 +89,9 @@ func (c *Conn) Serve(ctx context.Context, s Service) error {
 	if err := c.Flush(ctx); err != nil {
 		_ = svc.Stop()
 		return err
+	}
+	if s.Ready != nil {
+		s.Ready()
 	}
 	<-ctx.Done()
 	_ = svc.Stop()

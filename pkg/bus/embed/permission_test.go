@@ -1,0 +1,284 @@
+package embed_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/microbosh/microbosh/pkg/bus"
+	"github.com/microbosh/microbosh/pkg/messages"
+)
+
+// roles in the order of the columns below.
+var roles = []string{
+	messages.RoleCLI, messages.RoleOrchestrator, messages.RoleCPI,
+	messages.RoleRegistry, messages.RoleOps, messages.RoleAgent,
+}
+
+// p may publish, s may subscribe, b both, . neither. The server takes the last
+// token of agent.> for one that agent.* allows.
+const matrix = `
+                                                    cli orc cpi reg ops agt
+bosh.v1.cmd.micro                                    p   .   .   .   s   .
+bosh.v1.journal.micro.step_done                      s   p   .   .   s   .
+bosh.v1.step.openstack.create_vm.micro               .   p   .   .   s   .
+bosh.v1.result.openstack.create_vm.micro.u-c-1       s   .   p   .   s   .
+bosh.v1.event.micro.orchestrator.run_closed          s   p   .   .   s   .
+bosh.v1.event.micro.cpi-openstack.progress           s   .   p   .   s   .
+bosh.v1.event.micro.cpi-openstack.run_closed         s   .   .   .   s   .
+bosh.v1.svc.orchestrator.status                      p   b   .   .   s   .
+bosh.v1.svc.registry.settings_get                    .   .   p   s   s   .
+bosh.v1.svc.registry.settings_put                    .   .   p   s   s   .
+bosh.v1.svc.registry.settings_delete                 .   p   p   s   s   .
+bosh.v1.svc.cpi-openstack.info                       p   p   b   .   s   .
+agent.a1                                             .   p   .   .   .   s
+agent.*                                              .   .   .   .   .   s
+agent.>                                              .   .   .   .   .   s
+director.d.a1.r                                      .   s   .   .   .   p
+director.>                                           .   s   .   .   .   .
+hm.agent.heartbeat.a1                                s   s   .   .   s   p
+hm.agent.alert.a1                                    s   s   .   .   s   p
+hm.agent.shutdown.a1                                 s   s   .   .   s   p
+>                                                    .   .   .   .   .   .
+_INBOX.x                                             .   .   .   .   .   .
+_INBOX_cli.x                                         s   .   .   .   .   .
+_INBOX_orchestrator.x                                .   s   .   .   .   .
+_INBOX_cpi.x                                         .   .   s   .   .   .
+_INBOX_registry.x                                    .   .   .   s   .   .
+_INBOX_ops.x                                         .   .   .   .   s   .
+$SRV.PING                                            p   b   b   s   p   .
+$KV.bosh_settings.vm-1                               .   .   .   p   .   .
+$JS.API.STREAM.MSG.GET.KV_bosh_settings              .   .   .   p   .   .
+$JS.API.STREAM.MSG.GET.BOSH_JOURNAL                  p   p   .   .   p   .
+$JS.API.STREAM.MSG.GET.BOSH_RESULT                   p   p   p   .   p   .
+$JS.API.STREAM.CREATE.BOSH_JOURNAL                   .   .   .   .   .   .
+$JS.API.STREAM.UPDATE.BOSH_JOURNAL                   .   .   .   .   .   .
+$JS.API.STREAM.DELETE.BOSH_JOURNAL                   .   .   .   .   .   .
+$JS.API.STREAM.PURGE.BOSH_RESULT                     .   .   .   .   .   .
+$JS.API.STREAM.MSG.DELETE.BOSH_CMD                   .   .   .   .   .   .
+$JS.API.STREAM.INFO.BOSH_CMD                         p   p   .   .   p   .
+$JS.API.CONSUMER.CREATE.BOSH_JOURNAL.x               p   p   .   .   p   .
+$JS.API.CONSUMER.CREATE.BOSH_CMD.x                   .   .   .   .   .   .
+$JS.API.CONSUMER.CREATE.BOSH_STEP.x                  .   .   .   .   .   .
+$JS.API.CONSUMER.CREATE.KV_bosh_settings.x           .   .   .   .   .   .
+$JS.API.CONSUMER.DELETE.BOSH_STEP.cpi-openstack      .   .   .   .   .   .
+$JS.API.CONSUMER.MSG.NEXT.BOSH_STEP.cpi-openstack    .   .   p   .   .   .
+$JS.API.CONSUMER.MSG.NEXT.BOSH_CMD.orchestrator      .   p   .   .   .   .
+$JS.ACK.BOSH_CMD.orchestrator.1.1.1.1.0              .   p   .   .   .   .
+$JS.ACK.BOSH_STEP.cpi-openstack.1.1.1.1.0            .   .   p   .   .   .
+`
+
+// TestMatrix asks a real server what each role may do.
+func TestMatrix(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, dir)
+	admin := connect(t, dir, s.URL(), messages.RoleAdmin)
+	conns := map[string]*bus.Conn{}
+	for _, r := range roles {
+		conns[r] = connect(t, dir, s.URL(), r)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(matrix), "\n")[1:] {
+		f := strings.Fields(line)
+		if len(f) != 1+len(roles) {
+			t.Fatalf("the row %q has %d columns", line, len(f)-1)
+		}
+		subject := f[0]
+		for i, role := range roles {
+			want := f[1+i]
+			if got := maySubscribe(t, conns[role], subject); got != strings.Contains("sb", want) {
+				t.Errorf("%s may subscribe to %s: %v", role, subject, got)
+			}
+			if strings.ContainsAny(subject, "*>") {
+				continue
+			}
+			if got := mayPublish(t, admin, conns[role], subject); got != strings.Contains("pb", want) {
+				t.Errorf("%s may publish to %s: %v", role, subject, got)
+			}
+		}
+	}
+}
+
+func maySubscribe(t *testing.T, c *bus.Conn, subject string) bool {
+	t.Helper()
+	stop, err := c.Subscribe(within(t), subject, func(bus.Msg) {})
+	if err != nil {
+		if messages.CodeOf(err) != messages.CodeBusDenied {
+			t.Fatalf("subscribe to %s: %v", subject, err)
+		}
+		return false
+	}
+	stop()
+	return true
+}
+
+// mayPublish sends a probe as c, then a mark as admin, and tells which one
+// arrives first.
+func mayPublish(t *testing.T, admin, c *bus.Conn, subject string) bool {
+	t.Helper()
+	ctx := within(t)
+	got := make(chan string, 16)
+	stop, err := admin.Subscribe(ctx, subject, func(m bus.Msg) {
+		if s := string(m.Data); s == "probe" || s == "mark" {
+			got <- s
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for _, send := range []struct {
+		c    *bus.Conn
+		text string
+	}{{c, "probe"}, {admin, "mark"}} {
+		if err := send.c.Publish(subject, []byte(send.text)); err != nil {
+			t.Fatal(err)
+		}
+		if err := send.c.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case s := <-got:
+		return s == "probe"
+	case <-ctx.Done():
+		t.Fatalf("nothing arrived on %s", subject)
+		return false
+	}
+}
+
+// TestRoles uses the whole Conn as each role that needs it.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	ctx := within(t)
+	dir := t.TempDir()
+	s := start(t, dir)
+	as := map[string]*bus.Conn{}
+	for _, r := range roles {
+		as[r] = connect(t, dir, s.URL(), r)
+	}
+	orc, cpi, cli := as[messages.RoleOrchestrator], as[messages.RoleCPI], as[messages.RoleCLI]
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	denied := func(what string, err error) {
+		t.Helper()
+		if messages.CodeOf(err) != messages.CodeBusDenied {
+			t.Errorf("%s: %v, want bus_denied", what, err)
+		}
+	}
+	fact := bus.Append{
+		Subject: messages.JournalSubject("micro", "f"), Filter: messages.JournalFilter("micro"), ID: "i1", Data: []byte("fact"),
+	}
+	must(orc.Append(ctx, fact))
+	result := messages.ResultSubject("openstack", "create_vm", "micro", "u-create_vm-1")
+	must(cpi.Append(ctx, bus.Append{Subject: result, ID: "r1", Data: []byte("result")}))
+	must(cli.Send(ctx, messages.CommandSubject("micro"), "c1", []byte("command")))
+	must(orc.Send(ctx, messages.StepSubject("openstack", "create_vm", "micro"), "", []byte("step")))
+	for _, r := range []string{messages.RoleCLI, messages.RoleCPI, messages.RoleRegistry, messages.RoleOps, messages.RoleAgent} {
+		_, err := as[r].Append(ctx, fact)
+		denied(r+" writes the journal", err)
+	}
+
+	for _, r := range []string{messages.RoleCLI, messages.RoleOps, messages.RoleOrchestrator} {
+		for _, stream := range []string{messages.StreamJournal, messages.StreamResult} {
+			f, err := as[r].Follow(ctx, stream, nil, bus.Start{LastPerSubject: true})
+			must(nil, err)
+			must(f.Next(ctx))
+			f.Stop()
+			f, err = as[r].Follow(ctx, stream, []string{messages.JournalFilter("micro"), result}, bus.Start{New: true})
+			must(nil, err)
+			f.Stop()
+			must(as[r].Read(ctx, stream, "bosh.v1.>", 0))
+		}
+		_, err := as[r].Follow(ctx, messages.StreamStep, nil, bus.Start{})
+		denied(r+" takes steps", err)
+	}
+	f, err := cpi.Follow(ctx, messages.StreamResult, []string{result}, bus.Start{})
+	must(nil, err)
+	must(f.Next(ctx))
+	f.Stop()
+	_, err = as[messages.RoleRegistry].Follow(ctx, messages.StreamJournal, nil, bus.Start{})
+	denied("the registry follows the journal", err)
+
+	work(t, cpi, messages.StepConsumer("openstack"), "step")
+	work(t, orc, messages.CommandConsumer(), "command")
+	denied("ops works", as[messages.RoleOps].Work(ctx, messages.StepConsumer("openstack"), 1, nil))
+	denied("the CPI works off commands", cpi.Work(ctx, messages.CommandConsumer(), 1, nil))
+
+	b, err := as[messages.RoleRegistry].Bucket(ctx, messages.BucketSettings)
+	must(nil, err)
+	must(b.Put(ctx, "vm-1", []byte("sealed"), 0))
+	must(b.Get(ctx, "vm-1"))
+	must(nil, b.Delete(ctx, "vm-1"))
+	for _, r := range []string{messages.RoleCLI, messages.RoleCPI, messages.RoleOps, messages.RoleOrchestrator} {
+		_, err := as[r].Bucket(ctx, messages.BucketSettings)
+		denied(r+" opens the settings", err)
+	}
+
+	serve(t, as[messages.RoleRegistry], messages.ServiceRegistry, messages.SvcSettingsGet)
+	serve(t, orc, messages.ServiceOrchestrator, messages.SvcStatus)
+	serve(t, cpi, messages.CPIService("openstack"), messages.SvcInfo)
+	info, status := messages.ServiceSubject("cpi-openstack", messages.SvcInfo), messages.ServiceSubject("orchestrator", messages.SvcStatus)
+	settings := messages.ServiceSubject("registry", messages.SvcSettingsGet)
+	for _, call := range []struct{ role, subject string }{
+		{messages.RoleCLI, status}, {messages.RoleCLI, info}, {messages.RoleOrchestrator, info}, {messages.RoleCPI, settings},
+	} {
+		var out string
+		if err := as[call.role].Call(ctx, call.subject, nil, &out); err != nil || out != "ok" {
+			t.Errorf("%s calls %s: %q %v", call.role, call.subject, out, err)
+		}
+	}
+	denied("the CLI asks for settings", cli.Call(ctx, settings, nil, nil))
+	denied("ops asks the orchestrator", as[messages.RoleOps].Call(ctx, status, nil, nil))
+	denied("an agent asks for settings", as[messages.RoleAgent].Call(ctx, settings, nil, nil))
+}
+
+func work(t *testing.T, c *bus.Conn, consumer messages.Consumer, want string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(within(t))
+	defer cancel()
+	err := c.Work(ctx, consumer, 1, func(ctx context.Context, j *bus.Job) error {
+		if string(j.Data) != want {
+			t.Errorf("the job is %q, want %q", j.Data, want)
+		}
+		defer cancel()
+		if err := j.InProgress(); err != nil {
+			t.Error(err)
+		}
+		if err := j.Done(ctx); err != nil {
+			t.Error(err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// serve answers "ok" for the length of the test, from when it returns.
+func serve(t *testing.T, c *bus.Conn, service, method string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done, ready := make(chan error, 1), make(chan struct{})
+	go func() {
+		done <- c.Serve(ctx, bus.Service{Name: service, Version: "1.0.0", Ready: func() { close(ready) }, Endpoints: map[string]func(context.Context, []byte) (any, error){
+			method: func(context.Context, []byte) (any, error) { return json.RawMessage(`"ok"`), nil },
+		}})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-ready:
+	case err := <-done:
+		t.Fatalf("%s is not served: %v", service, err)
+	}
+}
