@@ -1,0 +1,51 @@
+package statefile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+)
+
+// Choice is what `microbosh deployment` chose.
+type Choice struct {
+	Deployment string `json:"deployment,omitempty"` // absolute path of the manifest
+	Target     string `json:"target,omitempty"`     // https://<ip>:<port> of the Director
+	TargetName string `json:"target_name,omitempty"`
+}
+
+// ReadChoice reads the file; a missing or malformed one chooses nothing, as in
+// BOSH.
+func ReadChoice(path string) (Choice, error) {
+	b, err := readBounded(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Choice{}, nil
+	}
+	if err != nil {
+		return Choice{}, fmt.Errorf("cannot read the chosen deployment: %w", err)
+	}
+	var c Choice
+	if json.Unmarshal(b, &c) != nil {
+		return Choice{}, nil
+	}
+	return c, nil
+}
+
+// Write stores the choice.
+func (c Choice) Write(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("cannot make the config folder: %w", err)
+	}
+	b, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return fmt.Errorf("cannot encode the chosen deployment: %w", err)
+	}
+	if err := renameio.WriteFile(path, append(b, '\n'), 0o600); err != nil {
+		return fmt.Errorf("cannot write the chosen deployment: %w", err)
+	}
+	return nil
+}
