@@ -196,7 +196,7 @@ func (d *Disks) Migrate(ctx context.Context, from, to string) error {
 }
 
 // Add remembers a disk's hint.
-func (d *Disks) Add(cid string, hint json.RawMessage) error {
+func (d *Disks) Add(cid string, hint []byte) error {
 	if cid == "" {
 		return errors.New("cannot add a persistent disk: its cid is empty")
 	}

@@ -74,7 +74,8 @@ func (h *HTTPS) Run(ctx context.Context, ready func(net.Addr)) error {
 	const headerWait = 10 * time.Second
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerWait, MaxHeaderBytes: 16 << 10,
-		BaseContext: func(net.Listener) context.Context { return ctx },
+		// An answer that ends the agent must still go out.
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	stop := context.AfterFunc(ctx, func() {
 		const grace = 2 * time.Second

@@ -33,6 +33,10 @@ type NATSOptions struct {
 type NATS struct {
 	o     NATSOptions
 	slots chan struct{}
+
+	mu      sync.Mutex // guards closed, and that answers grows only before it
+	closed  bool
+	answers sync.WaitGroup
 }
 
 // NewNATS makes the transport.
@@ -52,22 +56,26 @@ func NewNATS(o NATSOptions) (*NATS, error) {
 // Run serves until ctx ends; ready is called once the subscription is
 // confirmed.
 func (n *NATS) Run(ctx context.Context, ready func()) error {
-	var answers sync.WaitGroup
-	defer answers.Wait()
 	stop, err := n.o.Bus.Subscribe(ctx, messages.AgentSubject(n.o.AgentID), func(data []byte) {
-		n.receive(ctx, &answers, data)
+		n.receive(ctx, data)
 	})
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", messages.AgentSubject(n.o.AgentID), err)
 	}
-	defer stop()
+	defer func() {
+		stop()
+		n.mu.Lock() // a last message may still be on its way in
+		n.closed = true
+		n.mu.Unlock()
+		n.answers.Wait()
+	}()
 	n.o.Log.Info().Str("agent", n.o.AgentID).Msg("listening on the bus")
 	ready()
 	<-ctx.Done()
 	return nil
 }
 
-func (n *NATS) receive(ctx context.Context, answers *sync.WaitGroup, data []byte) {
+func (n *NATS) receive(ctx context.Context, data []byte) {
 	req, err := Parse(data)
 	if err != nil {
 		n.o.Log.Warn().Err(err).Int("bytes", len(data)).Msg("a message that is no request is dropped")
@@ -83,8 +91,14 @@ func (n *NATS) receive(ctx context.Context, answers *sync.WaitGroup, data []byte
 		n.reply(req, Exception(fmt.Sprintf("too many requests: %d wait for their answers", n.o.Parallel)))
 		return
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		<-n.slots
+		return
+	}
 	answer := n.o.Dispatcher.Dispatch(req)
-	answers.Go(func() {
+	n.answers.Go(func() {
 		defer func() { <-n.slots }()
 		n.reply(req, answer(ctx))
 	})

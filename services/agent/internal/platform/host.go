@@ -143,6 +143,16 @@ func (r *Rootless) HardenPermissions(context.Context) error {
 		Change{What: "/dev/shm and /var/lock are mode 0770 root:vcap"})
 }
 
+// SetupLogrotate records the file for logrotate.
+func (r *Rootless) SetupLogrotate(_ context.Context, size string) error {
+	logs := r.dir.Join("data", "sys", "log")
+	return r.record("setup_logrotate", Change{
+		What: "rotation of the jobs' logs", Path: "/etc/logrotate.d/vcap",
+		Content: fmt.Sprintf("%[1]s/*.log %[1]s/*/*.log %[1]s/*/*/*.log {\n  missingok\n  rotate 7\n  compress\n"+
+			"  delaycompress\n  copytruncate\n  size=%[2]s\n}\n", logs, size),
+	})
+}
+
 // Shutdown records that the machine would have been halted.
 func (r *Rootless) Shutdown(context.Context) error {
 	return r.record("shutdown", Change{What: "the machine halts", Run: []string{"shutdown", "-P", "0"}})

@@ -1,0 +1,158 @@
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/services/agent/internal/home"
+)
+
+// apply makes the machine what the spec says and stores the spec last, so that
+// a stored spec is an applied one. Everything on the way may be repeated.
+func apply(ctx context.Context, d *Dispatcher, c call) (any, error) {
+	s, err := specArgument(c)
+	if err != nil {
+		return nil, err
+	}
+	old, err := d.current()
+	if err != nil {
+		return nil, err
+	}
+	if old.Deployment != "" && old.Deployment != s.Deployment {
+		return nil, fmt.Errorf("attempt to apply %s to %s", s.Deployment, old.Deployment)
+	}
+	if err := d.completeNetworks(ctx, &s); err != nil {
+		return nil, err
+	}
+	if err := home.MkdirAll(d.o.Home.Bosh(), d.o.Home.Join("jobs"), d.o.Home.Join("packages"), d.o.Home.Join("monit")); err != nil {
+		return nil, err
+	}
+	if s.installs() {
+		if err := d.install(ctx, old, s); err != nil {
+			return nil, err
+		}
+	}
+	if err := home.WriteJSON(d.specFile(), s.raw); err != nil {
+		return nil, fmt.Errorf("cannot store the spec: %w", err)
+	}
+	return "applied", nil
+}
+
+// prepare unpacks what apply would, and links nothing.
+func prepare(ctx context.Context, d *Dispatcher, c call) (any, error) {
+	s, err := specArgument(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkBlobs(); err != nil {
+		return nil, err
+	}
+	if _, err := d.unpackPackages(ctx, s); err != nil {
+		return nil, err
+	}
+	if _, err := d.unpackJobs(ctx, s); err != nil {
+		return nil, err
+	}
+	return "prepared", nil
+}
+
+func specArgument(c call) (spec, error) {
+	var raw json.RawMessage
+	if err := c.arg(0, &raw); err != nil {
+		return spec{}, err
+	}
+	s, err := parseSpec(raw)
+	if err != nil {
+		return spec{}, err
+	}
+	return s, s.check()
+}
+
+func (d *Dispatcher) install(ctx context.Context, old, s spec) error {
+	jobs, err := d.unpackJobs(ctx, s)
+	if err != nil {
+		return err
+	}
+	var packages []installed
+	if len(jobs) > 0 { // without a job no package is used
+		if packages, err = d.unpackPackages(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := d.link(jobs, packages); err != nil {
+		return err
+	}
+	if err := d.configure(ctx, s, jobs); err != nil {
+		return err
+	}
+	if err := d.o.Supervisor.Reload(ctx); err != nil {
+		return err
+	}
+	size := s.Properties.Logging.MaxLogFileSize
+	if size == "" {
+		size = "50M"
+	}
+	if err := d.o.Machine.SetupLogrotate(ctx, size); err != nil {
+		return err
+	}
+	return d.collect(old, jobs, packages)
+}
+
+// completeNetworks fills in what a dynamic network got from its DHCP server.
+func (d *Dispatcher) completeNetworks(ctx context.Context, s *spec) error {
+	changed := false
+	for name, raw := range s.Networks {
+		var n map[string]any
+		if json.Unmarshal(raw, &n) != nil || n == nil {
+			continue
+		}
+		switch kind, _ := n["type"].(string); kind {
+		case "dynamic":
+		case "", "vip", "manual":
+			continue
+		default:
+			return fmt.Errorf("Unsupported network type '%s', valid types are: vip, dynamic, manual", clip(kind)) //nolint:staticcheck // BOSH's text
+		}
+		found, err := d.resolved(ctx, name)
+		if err != nil {
+			return fmt.Errorf("cannot complete network %s: %w", name, err)
+		}
+		n["ip"], n["netmask"], n["gateway"] = found.IP, found.Netmask, found.Gateway
+		if s.Networks[name], err = json.Marshal(n); err != nil {
+			return fmt.Errorf("cannot complete network %s: %w", name, err)
+		}
+		changed = true
+	}
+	if !changed {
+		return nil
+	}
+	raw, err := json.Marshal(s.Networks)
+	if err != nil {
+		return fmt.Errorf("cannot complete the networks: %w", err)
+	}
+	s.raw["networks"] = raw
+	return nil
+}
+
+// resolved prefers what the settings know to the default route.
+func (d *Dispatcher) resolved(ctx context.Context, name string) (messages.Network, error) {
+	if n, ok := d.o.Boot.Networks[name]; ok && n.IP != "" {
+		return n, nil
+	}
+	return d.o.Machine.DefaultNetwork(ctx)
+}
+
+// releaseApplySpec is the spec that the stemcell was built with.
+func releaseApplySpec(_ context.Context, d *Dispatcher, _ call) (any, error) {
+	var s json.RawMessage
+	path := d.o.Home.Join("micro", "apply_spec.json")
+	err := home.ReadJSON(path, &s)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot read the release's apply spec: the stemcell has no %s", path)
+	}
+	return s, err
+}

@@ -1,0 +1,212 @@
+package action
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/microbosh/microbosh/services/agent/internal/home"
+)
+
+// jobFolder depends on the rendered archive where there is one, as the same
+// template renders differently for another spec.
+func (d *Dispatcher) jobFolder(s spec, t blob) (installed, error) {
+	if s.Rendered != nil {
+		return d.folder("jobs", t, s.Rendered.SHA1)
+	}
+	return d.folder("jobs", t, t.SHA1)
+}
+
+// unpackJobs puts each job template into its folder.
+func (d *Dispatcher) unpackJobs(ctx context.Context, s spec) ([]installed, error) {
+	stage := d.o.Home.Join("data", "tmp", "jobs")
+	if err := os.RemoveAll(stage); err != nil {
+		return nil, fmt.Errorf("cannot empty %s: %w", stage, err)
+	}
+	defer os.RemoveAll(stage)
+	rendered := filepath.Join(stage, "rendered")
+	var all []installed
+	for i, t := range s.templates() {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		at, err := d.jobFolder(s, t)
+		if err == nil && !there(at.dir) {
+			out := filepath.Join(rendered, t.Name)
+			if s.Rendered == nil {
+				out, err = d.stageJob(filepath.Join(stage, fmt.Sprint(i)), t)
+			} else if !there(rendered) {
+				err = d.unpack(*s.Rendered, rendered)
+			}
+			if err == nil {
+				err = settle(out, at.dir)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("Failed to install job '%s.%s': %w", s.Job.Name, t.Name, err) //nolint:staticcheck // BOSH's text
+		}
+		all = append(all, at)
+	}
+	return all, nil
+}
+
+// stageJob unpacks a job as its release has it and copies its templates to
+// where its manifest wants them. Nothing is rendered: this agent has no Ruby.
+func (d *Dispatcher) stageJob(stage string, t blob) (out string, err error) {
+	source := filepath.Join(stage, "source")
+	if err := d.unpack(t, source); err != nil {
+		return "", err
+	}
+	from, err := os.OpenRoot(source) // no symlink of the archive leads out
+	if err != nil {
+		return "", err
+	}
+	defer from.Close()
+	out = filepath.Join(stage, "out")
+	if err := home.MkdirAll(out); err != nil {
+		return "", err
+	}
+	to, err := os.OpenRoot(out)
+	if err != nil {
+		return "", err
+	}
+	defer to.Close()
+	manifest, err := from.ReadFile("job.MF")
+	if err != nil {
+		return "", errors.New("cannot find job manifest job.MF")
+	}
+	templates, err := manifestTemplates(manifest)
+	if err != nil {
+		return "", fmt.Errorf("malformed job manifest job.MF: %w", err)
+	}
+	for _, pair := range templates {
+		if err := place(from, to, filepath.Join("templates", pair.source), pair.target, true); err != nil {
+			return "", err
+		}
+	}
+	monits, err := fs.Glob(from.FS(), "*.monit")
+	if err != nil {
+		return "", err
+	}
+	for _, name := range append(monits, "monit") {
+		if err := place(from, to, name, name, false); err != nil {
+			return "", err
+		}
+	}
+	return out, nil
+}
+
+func place(from, to *os.Root, source, target string, needed bool) error {
+	content, err := from.ReadFile(source)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !needed:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("template '%s' doesn't exist", source)
+	case err != nil:
+		return fmt.Errorf("cannot read template '%s': %w", source, err)
+	}
+	if _, after, ok := bytes.Cut(content, []byte("<%")); ok && bytes.Contains(after, []byte("%>")) {
+		return fmt.Errorf("failed to process configuration template '%s': it holds ERB, which this agent does not render; send a rendered_templates_archive", source)
+	}
+	if err := to.MkdirAll(filepath.Dir(target), 0o750); err != nil {
+		return fmt.Errorf("cannot write template '%s': %w", target, err)
+	}
+	if err := to.WriteFile(target, content, 0o640); err != nil {
+		return fmt.Errorf("cannot write template '%s': %w", target, err)
+	}
+	return nil
+}
+
+// settle sets the modes and moves a job to its folder: what is in a folder
+// `bin` can be run, others than owner and group may do nothing.
+func settle(out, dir string) error {
+	if !there(out) {
+		return errors.New("it is not in the rendered archive")
+	}
+	err := filepath.WalkDir(out, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir():
+			return os.Chmod(path, 0o750)
+		case !entry.Type().IsRegular():
+			return nil
+		case filepath.Base(filepath.Dir(path)) == "bin":
+			return os.Chmod(path, 0o750)
+		default:
+			return os.Chmod(path, 0o640)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := home.MkdirAll(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := syncTree(out); err != nil {
+		return err
+	}
+	if err := os.Rename(out, dir); err != nil {
+		return err
+	}
+	return home.SyncDir(filepath.Dir(dir))
+}
+
+// pair is a row of a job manifest's templates.
+type pair struct{ source, target string }
+
+// manifestTemplates reads the `templates` map of a job.MF: the block of
+// `source: target` lines that releases have. Other YAML there is refused.
+func manifestTemplates(manifest []byte) ([]pair, error) {
+	var pairs []pair
+	inside, indent := false, ""
+	for n, line := range strings.Split(string(manifest), "\n") {
+		text := strings.TrimRight(line, " \t\r")
+		trimmed := strings.TrimLeft(text, " ")
+		if trimmed == "" || trimmed[0] == '#' || text == "---" {
+			continue
+		}
+		if trimmed == text { // a top-level key
+			rest, ok := strings.CutPrefix(text, "templates:")
+			inside, indent = ok, ""
+			if rest = strings.TrimSpace(rest); ok && rest != "" && rest != "{}" && rest[0] != '#' {
+				return nil, fmt.Errorf("line %d: invalid value for templates in job manifest, Hash expected", n+1)
+			}
+			continue
+		}
+		if !inside {
+			continue
+		}
+		lead := text[:len(text)-len(trimmed)]
+		if indent == "" {
+			indent = lead
+		}
+		source, target, ok := strings.Cut(trimmed, ": ")
+		if lead != indent || !ok {
+			return nil, fmt.Errorf("line %d: invalid value for templates in job manifest, `source: target` expected", n+1)
+		}
+		p := pair{unquote(source), unquote(target)}
+		for _, name := range []string{p.source, p.target} {
+			if !filepath.IsLocal(name) || strings.ContainsAny(name, "{}[]&*!|>%@`") {
+				return nil, fmt.Errorf("line %d: %q is not usable as a file name", n+1, clip(name))
+			}
+		}
+		pairs = append(pairs, p)
+	}
+	return pairs, nil
+}
+
+func unquote(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), " #")
+	s = strings.TrimSpace(s)
+	if len(s) >= 2 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0] {
+		return s[1 : len(s)-1]
+	}
+	return s
+}
