@@ -107,6 +107,8 @@ func (c *Conn) Send(ctx context.Context, subject, id string, data []byte) (uint6
 }
 
 func (c *Conn) publish(ctx context.Context, subject string, data []byte, header nats.Header, opts []jetstream.PublishOpt) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishFor)
+	defer cancel()
 	ctx, release := c.guard(ctx, subject)
 	defer release()
 	m := nats.NewMsg(subject)

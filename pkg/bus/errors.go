@@ -38,8 +38,14 @@ const (
 )
 
 const (
-	tryFor      = 5 * time.Second  // one try of a request
+	tryFor      = 4 * time.Second  // one try of a request
+	publishFor  = 2 * time.Second  // the publishing in it; the rest is for looking what became of it
 	tryForTotal = 30 * time.Second // all tries, when the context has no deadline
+
+	// answerAfter is how long after a reconnect an answer may still come: a
+	// request sent before the cut is never answered, one that was buffered
+	// meanwhile is.
+	answerAfter = 200 * time.Millisecond
 )
 
 // isConflict recognises a lost compare-and-set: a single server says 10071, a
@@ -94,7 +100,7 @@ func serverCode(err error) jetstream.ErrorCode {
 }
 
 // retry calls try until it succeeds, fails for good, or time is up. Each call
-// has tryFor.
+// has tryFor, and less when the connection was cut meanwhile.
 func (c *Conn) retry(ctx context.Context, what string, try func(context.Context) error) error {
 	if _, has := ctx.Deadline(); !has {
 		var cancel context.CancelFunc
@@ -102,9 +108,7 @@ func (c *Conn) retry(ctx context.Context, what string, try func(context.Context)
 		defer cancel()
 	}
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		tryCtx, cancel := context.WithTimeout(ctx, tryFor)
-		err := try(tryCtx)
-		cancel()
+		err := c.try(ctx, try)
 		switch {
 		case err == nil:
 			return nil
@@ -123,6 +127,19 @@ func (c *Conn) retry(ctx context.Context, what string, try func(context.Context)
 			return e
 		}
 	}
+}
+
+func (c *Conn) try(ctx context.Context, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	tryCtx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	defer c.onWake(func() { time.AfterFunc(answerAfter, func() { cut(nats.ErrDisconnected) }) })()
+	err := try(tryCtx)
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		return context.Cause(tryCtx)
+	}
+	return err
 }
 
 // refusal waits for the server to say that a subject may not be published to.

@@ -21,7 +21,7 @@ type Start struct {
 }
 
 const (
-	feedHeartbeat = 5 * time.Second
+	feedHeartbeat = time.Second
 	feedExpiry    = 30 * time.Second
 	feedForgotten = time.Minute // the server drops an abandoned consumer after this
 )
