@@ -41,7 +41,11 @@ func (d *Dispatcher) Dispatch(req messages.AgentRequest) func(context.Context) m
 	if e.before3 != nil && req.Protocol < 3 {
 		m = *e.before3
 	}
-	log := d.o.Log.With().Str("op", req.Method).Str("step", clip(req.StepID)).Logger()
+	with := d.o.Log.With().Str("op", req.Method)
+	if req.StepID != "" {
+		with = with.Str("step", clip(req.StepID))
+	}
+	log := with.Logger()
 	if m == answered || m == direct {
 		return func(ctx context.Context) messages.AgentReply {
 			value, err := e.run(ctx, d, c)
@@ -84,7 +88,7 @@ func (d *Dispatcher) reply(log zerolog.Logger, method string, value any, err err
 		}
 		err = fmt.Errorf("cannot encode the result: %w", encoding)
 	}
-	log.Info().Err(err).Msg("request refused")
+	log.Info().AnErr("err", err).Msg("request refused")
 	return mbus.Exception("Action Failed " + method + ": " + err.Error())
 }
 

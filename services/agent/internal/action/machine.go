@@ -26,7 +26,7 @@ func updateSettings(_ context.Context, d *Dispatcher, c call) (any, error) {
 // ends the agent once its answer is on its way.
 func shutdown(ctx context.Context, d *Dispatcher, _ call) (any, error) {
 	if err := d.o.Goodbye(); err != nil {
-		d.o.Log.Warn().Err(err).Msg("the shutdown notice could not be sent")
+		d.o.Log.Warn().AnErr("err", err).Msg("the shutdown notice could not be sent")
 	}
 	if err := d.o.Machine.Shutdown(ctx); err != nil {
 		return nil, fmt.Errorf("cannot shut down: %w", err)

@@ -178,7 +178,7 @@ func drain(ctx context.Context, d *Dispatcher, c call) (any, error) {
 	switch kind {
 	case "shutdown":
 		if err := d.o.Goodbye(); err != nil {
-			d.o.Log.Warn().Err(err).Msg("the shutdown notice could not be sent")
+			d.o.Log.Warn().AnErr("err", err).Msg("the shutdown notice could not be sent")
 		}
 		args = []string{"job_shutdown", "hash_unchanged"}
 	case "update":

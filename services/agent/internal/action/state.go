@@ -46,7 +46,7 @@ func (d *Dispatcher) Heartbeat(jobState string) messages.Heartbeat {
 	beat.Vitals = &v
 	s, err := d.current()
 	if err != nil {
-		d.o.Log.Warn().Err(err).Msg("the heartbeat names no job")
+		d.o.Log.Warn().AnErr("err", err).Msg("the heartbeat names no job")
 		return beat
 	}
 	beat.Deployment, beat.NodeID, beat.Index = s.Deployment, s.ID, s.Index

@@ -88,7 +88,7 @@ func serve(ctx context.Context, c Config, boot bootstrap.State, actions *action.
 			return
 		}
 		if err := c.Ready(); err != nil {
-			log.Warn().Err(err).Msg("readiness could not be told")
+			log.Warn().AnErr("err", err).Msg("readiness could not be told")
 		}
 	}
 	if strings.HasPrefix(boot.Mbus.URLs[0], "https:") {
@@ -114,7 +114,7 @@ func serve(ctx context.Context, c Config, boot bootstrap.State, actions *action.
 		if ctx.Err() != nil {
 			return nil
 		}
-		log.Warn().Err(err).Dur("pause", longestPause).Msg("the bus does not let the agent listen yet")
+		log.Warn().AnErr("err", err).Dur("pause", longestPause).Msg("the bus does not let the agent listen yet")
 		if !pause(ctx, longestPause) {
 			return nil
 		}

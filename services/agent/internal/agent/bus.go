@@ -49,7 +49,7 @@ func connect(ctx context.Context, agentID string, m bootstrap.Mbus, log zerolog.
 		if ctx.Err() != nil {
 			return nil, nil
 		}
-		log.Warn().Err(err).Dur("pause", wait).Msg("the bus does not take the agent in yet")
+		log.Warn().AnErr("err", err).Dur("pause", wait).Msg("the bus does not take the agent in yet")
 		if !pause(ctx, wait) {
 			return nil, nil
 		}

@@ -110,7 +110,7 @@ func (v *voice) say(subject string, what any) {
 		err = v.conn.Load().Publish(subject, data)
 	}
 	if err != nil {
-		v.log.Warn().Err(err).Str("subject", subject).Msg("a message could not be sent")
+		v.log.Warn().AnErr("err", err).Str("subject", subject).Msg("a message could not be sent")
 	}
 }
 

@@ -71,7 +71,7 @@ func (l *Loader) Boot(ctx context.Context) (Found, error) {
 		if errors.As(err, &final) || time.Now().Add(pause).After(deadline) {
 			return l.cached(err)
 		}
-		l.o.Log.Debug().Err(err).Msg("no settings yet")
+		l.o.Log.Debug().AnErr("err", err).Msg("no settings yet")
 		retry := time.NewTimer(pause)
 		select {
 		case <-retry.C:
@@ -139,7 +139,7 @@ func (l *Loader) cached(cause error) (Found, error) {
 		return Found{}, fmt.Errorf("cannot read the cached settings %s: %w", l.cache(), err)
 	}
 	found.Source = "cached copy"
-	l.o.Log.Info().Err(cause).Msg("settings are those of the cached copy")
+	l.o.Log.Info().AnErr("err", cause).Msg("settings are those of the cached copy")
 	return found, nil
 }
 

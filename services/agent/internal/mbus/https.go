@@ -129,7 +129,7 @@ func (h *HTTPS) agent(w http.ResponseWriter, r *http.Request) {
 	}
 	req, err := Parse(body)
 	if err != nil {
-		h.o.Log.Warn().Err(err).Msg("a body that is no request is refused")
+		h.o.Log.Warn().AnErr("err", err).Msg("a body that is no request is refused")
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
@@ -163,7 +163,7 @@ func (h *HTTPS) blob(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(w, blob)
 	case http.MethodPut:
 		if err := h.o.Blobs.Put(id, http.MaxBytesReader(w, r.Body, maxBlob)); err != nil {
-			h.o.Log.Warn().Err(err).Msg("a blob could not be stored")
+			h.o.Log.Warn().AnErr("err", err).Msg("a blob could not be stored")
 			w.WriteHeader(http.StatusInternalServerError)
 			_ = json.NewEncoder(w).Encode(Exception("the blob could not be stored"))
 			return

@@ -69,7 +69,7 @@ func (n *NATS) Run(ctx context.Context, ready func()) error {
 		n.mu.Unlock()
 		n.answers.Wait()
 	}()
-	n.o.Log.Info().Str("agent", n.o.AgentID).Msg("listening on the bus")
+	n.o.Log.Info().Msg("listening on the bus")
 	ready()
 	<-ctx.Done()
 	return nil
@@ -78,7 +78,7 @@ func (n *NATS) Run(ctx context.Context, ready func()) error {
 func (n *NATS) receive(ctx context.Context, data []byte) {
 	req, err := Parse(data)
 	if err != nil {
-		n.o.Log.Warn().Err(err).Int("bytes", len(data)).Msg("a message that is no request is dropped")
+		n.o.Log.Warn().AnErr("err", err).Int("bytes", len(data)).Msg("a message that is no request is dropped")
 		return
 	}
 	if !replyAllowed(req.ReplyTo, n.o.AgentID) {
@@ -106,7 +106,7 @@ func (n *NATS) receive(ctx context.Context, data []byte) {
 
 func (n *NATS) reply(req messages.AgentRequest, reply messages.AgentReply) {
 	if err := n.o.Bus.Publish(req.ReplyTo, Encode(reply, MaxReply)); err != nil {
-		n.o.Log.Warn().Err(err).Str("op", clip(req.Method)).Msg("an answer could not be sent")
+		n.o.Log.Warn().AnErr("err", err).Str("op", clip(req.Method)).Msg("an answer could not be sent")
 	}
 }
 

@@ -42,8 +42,12 @@ func (r *Rootless) record(step string, changes ...Change) error {
 	if err := home.WriteJSON(path, Recorded{Step: step, Changes: changes}); err != nil {
 		return err
 	}
-	for _, c := range changes {
-		r.log.Info().Str("op", step).Str("change", c.What).Msg("recorded, the host is not changed")
+	if len(changes) > 0 {
+		what := make([]string, len(changes))
+		for i, c := range changes {
+			what[i] = c.What
+		}
+		r.log.Info().Str("op", step).Strs("changes", what).Msg("recorded, the host is not changed")
 	}
 	return nil
 }

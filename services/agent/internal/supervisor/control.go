@@ -188,7 +188,7 @@ func (b *Builtin) end(ctx context.Context, u *unit) error {
 	select { // the program may still tidy up
 	case err := <-exit:
 		if err != nil {
-			b.o.Log.Warn().Err(err).Str("service", u.Name).Msg("the stop program failed though the process ended")
+			b.o.Log.Warn().AnErr("err", err).Str("service", u.Name).Msg("the stop program failed though the process ended")
 		}
 	case <-ctx.Done():
 		b.o.Log.Warn().Str("service", u.Name).Msg("the stop program goes on though the process ended")

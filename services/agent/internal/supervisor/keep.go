@@ -70,7 +70,7 @@ func (b *Builtin) keeper(ctx context.Context, u *unit, begin chan<- error) {
 				return
 			}
 			if err != nil {
-				log.Warn().Err(err).Int("failures", failures).Msg("process does not start")
+				log.Warn().AnErr("err", err).Int("failures", failures).Msg("process does not start")
 				b.mark(u, Failing, nil)
 				b.o.Listener.Happened(Event{Service: u.Name, Event: "execution failed", Action: "start", Summary: err.Error()})
 				outcome(err)
@@ -93,7 +93,7 @@ func (b *Builtin) keeper(ctx context.Context, u *unit, begin chan<- error) {
 			return
 		}
 		if err != nil {
-			log.Error().Err(err).Msg("process cannot be watched")
+			log.Error().AnErr("err", err).Msg("process cannot be watched")
 		}
 		if b.o.Now().Sub(begun) >= stable {
 			failures = 0
@@ -131,7 +131,7 @@ func (b *Builtin) mark(u *unit, state string, p *process) {
 	if p != nil && u.known != (known{p.pid, p.start}) {
 		u.known, u.since = known{p.pid, p.start}, b.o.Now()
 		if err := b.save(); err != nil {
-			b.o.Log.Error().Err(err).Msg("the supervisor's memory cannot be written")
+			b.o.Log.Error().AnErr("err", err).Msg("the supervisor's memory cannot be written")
 		}
 	}
 	if p != nil && u.since.IsZero() {

@@ -36,7 +36,7 @@ func (m *Manager) load() error {
 		}
 		e := &entry{ended: make(chan struct{})}
 		if err := home.ReadJSON(m.path(id), &e.Task); err != nil || e.ID != id {
-			m.o.Log.Warn().Err(err).Str("task", id).Msg("a task's file cannot be read and is set aside")
+			m.o.Log.Warn().AnErr("err", err).Str("task", id).Msg("a task's file cannot be read and is set aside")
 			if err := os.Rename(m.path(id), m.path(id)+".unreadable"); err != nil {
 				return fmt.Errorf("cannot set aside the task %s: %w", id, err)
 			}
@@ -73,7 +73,7 @@ func (m *Manager) prune() {
 	sort.Slice(ended, func(i, j int) bool { return ended[i].Ended.Before(ended[j].Ended) })
 	for _, e := range ended[:len(ended)-m.o.Keep] {
 		if err := os.Remove(m.path(e.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			m.o.Log.Warn().Err(err).Str("task", e.ID).Msg("an old task's file cannot be removed")
+			m.o.Log.Warn().AnErr("err", err).Str("task", e.ID).Msg("an old task's file cannot be removed")
 			continue
 		}
 		delete(m.tasks, e.ID)

@@ -171,7 +171,11 @@ func (m *Manager) run(ctx context.Context, e *entry) error {
 	defer cancel(nil)
 	e.State, e.cancel = Running, cancel
 	err := m.save(e)
-	log := m.o.Log.With().Str("op", e.Method).Str("step", e.StepID).Str("task", e.ID).Logger()
+	with := m.o.Log.With().Str("op", e.Method).Str("task", e.ID)
+	if e.StepID != "" {
+		with = with.Str("step", e.StepID)
+	}
+	log := with.Logger()
 	m.mu.Unlock()
 	if err != nil {
 		return err
