@@ -1,0 +1,9 @@
+// Package manifest reads micro_bosh.yml and bosh-deployments.yml, the two files
+// that `bosh micro` and its users know.
+//
+// A manifest is checked as a whole: every problem is reported at once with file,
+// line and column. It knows which of its values are harmless; all others are
+// secrets, which Split cuts out so that the rest can travel in the open. The
+// YAML library is named nowhere else but here and in pkg/stemcell: a change to
+// a fork is a change of two imports.
+package manifest
