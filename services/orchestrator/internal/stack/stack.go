@@ -28,8 +28,8 @@ type Options struct {
 	BusHost string // where the bus listens, default 127.0.0.1
 	BusPort int    // 0 = the one of the last start, else a free one
 
-	ReadOnly bool // only the bus and an orchestrator that answers and starts nothing
-	Cloud    bool // also devcloud, in <Dir>/devcloud
+	BusOnly bool // nothing that could go on with a run: for commands that only look
+	Cloud   bool // also devcloud, in <Dir>/devcloud
 
 	Log zerolog.Logger // what happens to the children
 }
@@ -189,19 +189,17 @@ func (s *Stack) run(ctx context.Context) error {
 	s.mu.Lock()
 	s.url = url
 	s.mu.Unlock()
+	if s.o.BusOnly {
+		return nil
+	}
 	return s.add(ctx, s.parts(self, url)...)
 }
 
 // parts are the programs that need a bus.
 func (s *Stack) parts(self, url string) []program {
 	env := []string{"MICROBOSH_BUS=" + url, "MICROBOSH_KEYS=" + s.Keys()}
-	serve := program{name: "orchestrator", path: self, args: []string{"serve"}, env: env}
-	if s.o.ReadOnly {
-		serve.args = append(serve.args, "--read-only")
-		return []program{serve}
-	}
 	out := []program{
-		serve,
+		{name: "orchestrator", path: self, args: []string{"serve"}, env: env},
 		{name: "registry", path: filepath.Join(s.o.Programs, "microbosh-registry"), env: env},
 		{name: "cpi-openstack", path: filepath.Join(s.o.Programs, "microbosh-cpi-openstack"), env: env},
 	}

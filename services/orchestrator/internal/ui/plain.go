@@ -42,9 +42,9 @@ func (p *plain) Show(l Line) {
 	case KindStage:
 		p.print(l, "\n%s", l.Stage)
 	case KindReason:
-		p.print(l, "%s", l.Text)
+		p.print(l, "%s", Printable(l.Text))
 	case KindNote:
-		p.print(l, "  %s", l.Text)
+		p.print(l, "  %s", Printable(l.Text))
 	case KindFinished:
 		p.print(l, "  %s (%s)", p.t.green(downcased(l.Task)), Short(l.Took))
 	case KindFailed:
@@ -69,7 +69,7 @@ func (p *plain) progress(l Line) {
 		return
 	}
 	p.text = text
-	p.print(l, "    %s: %s (%s)", downcased(l.Task), text, Short(l.Took))
+	p.print(l, "    %s: %s (%s)", downcased(l.Task), Printable(text), Short(l.Took))
 }
 
 func (p *plain) print(l Line, format string, args ...any) {

@@ -15,6 +15,7 @@ package ui
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,7 +70,7 @@ func (t *Terminal) Error(err error) {
 		}{"error", e})
 		return
 	}
-	_, _ = fmt.Fprintln(t.Err, t.red(e.Message))
+	_, _ = fmt.Fprintln(t.Err, t.red(Printable(e.Message)))
 	t.hint(e)
 }
 
@@ -78,23 +79,40 @@ func (t *Terminal) hint(e *messages.Error) {
 		return
 	}
 	for line := range strings.SplitSeq(e.Hint, "\n") {
-		_, _ = fmt.Fprintln(t.Err, "hint: "+line)
+		_, _ = fmt.Fprintln(t.Err, "hint: "+Printable(line))
 	}
 }
 
-// Confirm asks; only the exact answer yes counts. No answer at all is an error.
-func (t *Terminal) Confirm(question string) (bool, error) {
+// Confirm asks; only the exact answer yes counts. No answer at all is an error,
+// and so is the end of ctx.
+func (t *Terminal) Confirm(ctx context.Context, question string) (bool, error) {
 	_, _ = fmt.Fprintf(t.Err, "%s (type 'yes' to continue): ", question)
-	answer, err := bufio.NewReader(io.LimitReader(t.In, 1024)).ReadString('\n')
-	if err != nil && answer == "" {
+	type reply struct {
+		text string
+		err  error
+	}
+	// Reading a terminal cannot be interrupted: after ctx the reader is left
+	// behind, and the process ends soon.
+	answered := make(chan reply, 1)
+	go func() {
+		text, err := bufio.NewReader(io.LimitReader(t.In, 1024)).ReadString('\n')
+		answered <- reply{text, err}
+	}()
+	select {
+	case <-ctx.Done():
 		_, _ = fmt.Fprintln(t.Err)
-		if errors.Is(err, io.EOF) {
+		return false, messages.Errorf(messages.CodeInterrupted, "interrupted")
+	case r := <-answered:
+		if r.err == nil || r.text != "" {
+			return strings.TrimRight(r.text, "\r\n") == "yes", nil
+		}
+		_, _ = fmt.Fprintln(t.Err)
+		if errors.Is(r.err, io.EOF) {
 			return false, messages.Errorf(messages.CodeConfirmationNeeded, "nobody answers the question").
 				WithHint("say --yes when it is meant")
 		}
-		return false, fmt.Errorf("cannot read the answer: %w", err)
+		return false, fmt.Errorf("cannot read the answer: %w", r.err)
 	}
-	return strings.TrimRight(answer, "\r\n") == "yes", nil
 }
 
 func (t *Terminal) object(v any) {
@@ -112,3 +130,6 @@ func (t *Terminal) paint(colour, s string) string {
 	}
 	return "\x1b[" + colour + "m" + s + "\x1b[0m"
 }
+
+// Missing stands for a value that there is not.
+func (t *Terminal) Missing() string { return t.red("n/a") }
