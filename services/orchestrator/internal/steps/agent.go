@@ -1,0 +1,271 @@
+package steps
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+)
+
+// taskWait is how long an agent of ours holds get_task before it says that the
+// task still runs.
+const taskWait = 25 * time.Second
+
+// transport carries one request to an agent and its reply back. The error says
+// that there was no reply.
+type transport interface {
+	send(ctx context.Context, request messages.AgentRequest) (messages.AgentReply, error)
+	close()
+}
+
+// agent talks to the agent of one VM.
+type agent struct {
+	id string
+	transport
+}
+
+// open gives the client of the VM's agent, made anew when the VM is another.
+func (x *Session) openAgent(ctx context.Context, c Call) (*agent, error) {
+	vm := c.State.VM
+	if vm == nil {
+		return nil, messages.Errorf(messages.CodeInternal, "there is no VM whose agent could be asked")
+	}
+	if x.agent != nil && x.agent.id == vm.AgentID {
+		return x.agent, nil
+	}
+	if x.agent != nil {
+		x.agent.close()
+		x.agent = nil
+	}
+	mbus, err := x.mbus()
+	if err != nil {
+		return nil, err
+	}
+	var t transport
+	if strings.HasPrefix(mbus, "https://") {
+		t, err = newHTTPS(mbus, vm.IP, x.Director)
+	} else {
+		t, err = newNATS(ctx, x.Conn, vm.AgentID, x.Director)
+	}
+	if err != nil {
+		return nil, err
+	}
+	x.agent = &agent{id: vm.AgentID, transport: t}
+	return x.agent, nil
+}
+
+// exception is an agent's refusal.
+type exception struct{ method, message string }
+
+func (e exception) Error() string {
+	return fmt.Sprintf("the agent refused %s: %s", e.method, e.message)
+}
+
+// unknown tells whether an older agent does not have the method.
+func (e exception) unknown() bool { return strings.Contains(e.message, "unknown message") }
+
+// lost tells whether the agent has no result of a task, for it was restarted.
+func (e exception) lost() bool {
+	return strings.Contains(e.message, "could not be found") || strings.Contains(e.message, "unknown agent_task_id") ||
+		strings.Contains(e.message, "interrupted")
+}
+
+// ask sends a request to the VM's agent, waits for its task and returns the
+// value. It is repeated under the same step id until the agent has answered or
+// ctx ends.
+func (x *Session) ask(ctx context.Context, c Call, method string, arguments ...any) (json.RawMessage, error) {
+	a, err := x.openAgent(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	request, err := newRequest(method, arguments)
+	if err != nil {
+		return nil, err
+	}
+	request.StepID = c.Intent.StepID
+	began := time.Now()
+	value, err := x.converse(ctx, a, request)
+	x.exchanged(c, a.id, method, time.Since(began), err)
+	if err != nil {
+		return nil, agentError(method, a.id, err)
+	}
+	return value, nil
+}
+
+func newRequest(method string, arguments []any) (messages.AgentRequest, error) {
+	request := messages.AgentRequest{Protocol: 3, Method: method, Arguments: []json.RawMessage{}}
+	for _, argument := range arguments {
+		raw, err := json.Marshal(argument)
+		if err != nil {
+			return messages.AgentRequest{}, fmt.Errorf("cannot encode an argument of %s: %w", method, err)
+		}
+		request.Arguments = append(request.Arguments, raw)
+	}
+	return request, nil
+}
+
+// converse sends the request and follows the task that it starts. An agent
+// that was restarted meanwhile is asked again: the step id makes that safe.
+func (x *Session) converse(ctx context.Context, a *agent, request messages.AgentRequest) (json.RawMessage, error) {
+	for {
+		value, err := x.once(ctx, a, request)
+		if err != nil {
+			return nil, err
+		}
+		task, running := messages.TaskRunning(value)
+		if !running {
+			return value, nil
+		}
+		value, err = x.follow(ctx, a, task.AgentTaskID)
+		var refused exception
+		if errors.As(err, &refused) && refused.lost() {
+			continue
+		}
+		return value, err
+	}
+}
+
+// once is a single request, fenced.
+func (x *Session) once(ctx context.Context, a *agent, request messages.AgentRequest) (json.RawMessage, error) {
+	if err := x.Fence(ctx); err != nil {
+		return nil, err
+	}
+	reply, err := a.send(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	if reply.Exception != nil {
+		return nil, exception{request.Method, reply.Exception.Message}
+	}
+	return reply.Value, nil
+}
+
+// follow waits for a task: our agent answers when it ends, others are polled.
+func (x *Session) follow(ctx context.Context, a *agent, task string) (json.RawMessage, error) {
+	request, err := newRequest("get_task", []any{task, messages.TaskWait{Wait: taskWait.String()}})
+	if err != nil {
+		return nil, err
+	}
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		asked := time.Now()
+		value, err := x.once(ctx, a, request)
+		if err != nil {
+			return nil, err
+		}
+		if _, running := messages.TaskRunning(value); !running {
+			return value, nil
+		}
+		if time.Since(asked) > taskWait/2 {
+			continue // it waited
+		}
+		if err := wait(ctx, pause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// wait is the pause of a poll.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// exchanged publishes that an agent was asked, without what was said.
+func (x *Session) exchanged(c Call, agentID, method string, took time.Duration, err error) {
+	exchange := messages.Exchange{
+		AgentID: agentID, Method: method, StepID: c.Intent.StepID, OK: err == nil, Millis: took.Milliseconds(),
+	}
+	e := messages.Envelope{
+		ID: newID(), Type: messages.Type(messages.ClassEvent, messages.EventExchange), Source: x.Source,
+		Time: time.Now(), Deployment: x.Deployment, DeploymentUID: x.UID, Run: x.Run, Step: c.Intent.StepID,
+	}
+	data, encodeErr := e.Encode(exchange)
+	if encodeErr == nil {
+		encodeErr = x.Conn.Publish(messages.EventSubject(x.Deployment, messages.ServiceOrchestrator, messages.EventExchange), data)
+	}
+	if encodeErr != nil {
+		x.Log.Debug().Err(encodeErr).Msg("exchange not published")
+	}
+}
+
+// agentError says to a person what an agent did not do.
+func agentError(method, agentID string, err error) error {
+	var refused exception
+	switch {
+	case errors.As(err, &refused):
+		return messages.Errorf(messages.CodeAgentFailed, "%w", err).WithDetail("agent", agentID).
+			WithHint("look at the VM's console and at the agent's log on the VM")
+	case errors.Is(err, context.DeadlineExceeded):
+		return messages.Errorf(messages.CodeAgentTimeout, "Unable to connect to Bosh agent. Check logs for more details. (%s to %s)", method, agentID).
+			WithHint("see that the VM boots, reaches the bus and that its clock is right; its console tells more")
+	default:
+		return err
+	}
+}
+
+// mbus is the manifest's mbus; nats:// without a host means the bus that
+// deploys, at its advertised address, with the agents' credentials.
+func (x *Session) mbus() (string, error) {
+	given := defaultMbus
+	if agent, ok := x.Manifest.Cloud.Properties["agent"].(map[string]any); ok {
+		if s, ok := agent["mbus"].(string); ok && s != "" {
+			given = s
+		}
+	}
+	u, err := url.Parse(given)
+	if err != nil {
+		return "", messages.Errorf(messages.CodeManifestInvalid, "cloud.properties.agent.mbus is no URL")
+	}
+	if u.Host != "" || (u.Scheme != "nats" && u.Scheme != "tls") {
+		return given, nil
+	}
+	password, err := os.ReadFile(filepath.Join(x.Keys, "agent.password"))
+	if err != nil {
+		return "", fmt.Errorf("cannot read the agents' password: %w", err)
+	}
+	here, err := url.Parse(x.Conn.URL())
+	if err != nil {
+		return "", fmt.Errorf("cannot tell the bus's address: %w", err)
+	}
+	u.Host, u.User = here.Host, url.UserPassword("agent", strings.TrimSpace(string(password)))
+	return u.String(), nil
+}
+
+// defaultMbus is the original's.
+const defaultMbus = "https://vcap:b00tstrap@0.0.0.0:6868"
+
+// messageWait is how long an agent may take to answer a person's message.
+const messageWait = 30 * time.Second
+
+// Message sends one message to a VM's agent over the bus and returns its reply
+// as it is; a task that it starts is not followed.
+func (s *Steps) Message(ctx context.Context, vm messages.VM, method string, arguments []json.RawMessage) (messages.AgentReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, messageWait)
+	defer cancel()
+	client, err := newNATS(ctx, s.Conn, vm.AgentID, s.Director)
+	if err != nil {
+		return messages.AgentReply{}, err
+	}
+	defer client.close()
+	if arguments == nil {
+		arguments = []json.RawMessage{}
+	}
+	reply, err := client.send(ctx, messages.AgentRequest{Protocol: 3, Method: method, Arguments: arguments, StepID: newID()})
+	if err != nil {
+		return messages.AgentReply{}, agentError(method, vm.AgentID, err)
+	}
+	return reply, nil
+}
