@@ -236,9 +236,9 @@ func (d *Dispatcher) drainJob(ctx context.Context, job, path string, args []stri
 // drainArgs tells a script what changes: the job, the configuration, and the
 // names of changed and new packages.
 func drainArgs(now, next spec) []string {
-	word := func(what string, before, after string) string {
+	word := func(what string, first bool, before, after string) string {
 		switch {
-		case before == "":
+		case first:
 			return what + "_new"
 		case before == after:
 			return what + "_unchanged"
@@ -247,8 +247,8 @@ func drainArgs(now, next spec) []string {
 		}
 	}
 	args := []string{
-		word("job", now.Job.SHA1, next.Job.SHA1),
-		word("hash", string(now.Configuration), string(next.Configuration)),
+		word("job", now.Job.Name == "", now.Job.SHA1, next.Job.SHA1),
+		word("hash", !now.installs(), string(now.Configuration), string(next.Configuration)),
 	}
 	var fresh []string
 	for name, p := range next.Packages {
