@@ -25,7 +25,7 @@ type Options struct {
 	Dir      string // the state folder, made when missing
 	Programs string // folder of the programs; default: this executable's
 
-	BusHost string // where the bus listens, default 127.0.0.1
+	Host    string // where bus and registry listen, default 127.0.0.1
 	BusPort int    // 0 = the one of the last start, else a free one
 
 	BusOnly bool // nothing that could go on with a run: for commands that only look
@@ -49,6 +49,15 @@ type Stack struct {
 	children []*child // guarded by mu
 }
 
+// Programs is the folder that this executable and its fellows are in.
+func Programs() (string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("cannot find the programs: %w", err)
+	}
+	return filepath.Dir(exe), nil
+}
+
 // Start runs the children and returns when all of them are ready. When another
 // process already runs the folder's bus, that one is joined: Owned tells. When
 // that process ends first, its stack is inherited: the children are started
@@ -62,11 +71,12 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		return nil, fmt.Errorf("cannot make the state folder: %w", err)
 	}
 	if o.Programs == "" {
-		exe, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("cannot find the programs: %w", err)
+		if o.Programs, err = Programs(); err != nil {
+			return nil, err
 		}
-		o.Programs = filepath.Dir(exe)
+	}
+	if o.Host == "" {
+		o.Host = "127.0.0.1"
 	}
 	s := &Stack{o: o, dir: dir, heired: make(chan struct{})}
 	supervised, err := s.acquire(ctx)
@@ -172,10 +182,7 @@ func (s *Stack) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot find this program: %w", err)
 	}
-	busArgs := []string{"bus", "--dir", s.dir}
-	if s.o.BusHost != "" {
-		busArgs = append(busArgs, "--host", s.o.BusHost)
-	}
+	busArgs := []string{"bus", "--dir", s.dir, "--host", s.o.Host}
 	if s.o.BusPort != 0 {
 		busArgs = append(busArgs, "--port", strconv.Itoa(s.o.BusPort))
 	}
@@ -192,16 +199,20 @@ func (s *Stack) run(ctx context.Context) error {
 	if s.o.BusOnly {
 		return nil
 	}
-	return s.add(ctx, s.parts(self, url)...)
+	registry, err := rememberedPort(s.dir, s.o.Host)
+	if err != nil {
+		return err
+	}
+	return s.add(ctx, s.parts(self, url, registry)...)
 }
 
 // parts are the programs that need a bus.
-func (s *Stack) parts(self, url string) []program {
-	env := []string{"MICROBOSH_BUS=" + url, "MICROBOSH_KEYS=" + s.Keys()}
+func (s *Stack) parts(self, url, registry string) []program {
+	on := func(more ...string) []string { return append(more, "--bus", url, "--keys", s.Keys()) }
 	out := []program{
-		{name: "orchestrator", path: self, args: []string{"serve"}, env: env},
-		{name: "registry", path: filepath.Join(s.o.Programs, "microbosh-registry"), env: env},
-		{name: "cpi-openstack", path: filepath.Join(s.o.Programs, "microbosh-cpi-openstack"), env: env},
+		{name: "orchestrator", path: self, args: on("serve")},
+		{name: "registry", path: filepath.Join(s.o.Programs, "microbosh-registry"), args: on("--listen", registry)},
+		{name: "cpi-openstack", path: filepath.Join(s.o.Programs, "microbosh-cpi-openstack"), args: on()},
 	}
 	if s.o.Cloud {
 		dir := filepath.Join(s.dir, "devcloud")

@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/journal"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/statefile"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/ui"
+)
+
+func (a *app) deleteCommand() *cobra.Command {
+	var f deployFlags
+	cmd := &cobra.Command{
+		Use:   "delete",
+		Short: "delete the deployment: its VM, persistent disk and stemcell",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd)
+			defer stop()
+			return a.delete(ctx, f)
+		},
+	}
+	cmd.Flags().BoolVar(&f.adopt, "adopt", false, "delete a deployment of that name that was made from elsewhere")
+	cmd.Flags().BoolVar(&f.detach, "detach", false, "return once the request is on the bus")
+	return cmd
+}
+
+func (a *app) delete(ctx context.Context, f deployFlags) error {
+	d, err := a.load("No deployment set")
+	if err != nil {
+		return err
+	}
+	name := d.manifest.Name
+	s, err := a.open(ctx, folder(d.choice.Deployment), false)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	log, err := journal.New(s.conn, "").Load(ctx, name)
+	if err != nil {
+		return interruptedOr(ctx, err)
+	}
+	if !log.State.Exists() && len(log.State.Open) == 0 && log.State.Run == nil {
+		if err := statefile.CheckForgotten(d.choice.Deployment, log.State.Snapshot); err != nil {
+			return err
+		}
+		return messages.Errorf(messages.CodeNoDeployment, "No existing instance to delete")
+	}
+	a.ui.Say("You are going to delete deployment `%s'.\n\nTHIS IS A VERY DESTRUCTIVE OPERATION AND IT CANNOT BE UNDONE!\n", name)
+	if !a.yes {
+		yes, err := a.ui.Confirm(ctx, "Are you sure?")
+		if err != nil {
+			return err
+		}
+		if !yes {
+			a.ui.Result("Canceled deleting deployment", nil)
+			return nil
+		}
+	}
+	command, err := deleteRequest(s, d, f.adopt)
+	if err != nil {
+		return err
+	}
+	ids := statefile.NewIdentities(folder(d.choice.Deployment))
+	uid, err := identify(ctx, s, ids, name, log.State, f.adopt)
+	if err != nil {
+		return interruptedOr(ctx, err)
+	}
+	done, err := a.run(ctx, s, d, request{deployment: name, uid: uid, command: command}, f.detach)
+	if err != nil || done == nil {
+		return err
+	}
+	if err := a.outcome(*done); err != nil {
+		return err
+	}
+	if err := ids.Forget(name); err != nil {
+		return err
+	}
+	took := time.Duration(done.Millis) * time.Millisecond
+	a.ui.Result(fmt.Sprintf("Deleted deployment '%s', took %s to complete", name, ui.Clock(took)), result{
+		Deployment: name, Outcome: done.Outcome, Millis: done.Millis,
+	})
+	return nil
+}
+
+// deleteRequest carries the manifest for the cloud's credentials.
+func deleteRequest(s *session, d chosen, adopt bool) (messages.Command, error) {
+	public, secrets, err := d.manifest.Split()
+	if err != nil {
+		return messages.Command{}, err
+	}
+	sealed, err := sealTo(s.keys, messages.CommandSecrets{Manifest: secrets})
+	if err != nil {
+		return messages.Command{}, err
+	}
+	return messages.Command{
+		Verb: messages.VerbDelete, RequestedBy: requester(), Adopt: adopt,
+		Manifest: public, ConfigSHA1: d.manifest.ConfigSHA1(), Secrets: sealed,
+	}, nil
+}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/microbosh/microbosh/pkg/daemon"
+	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/stack"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/statefile"
+)
+
+const devLong = `Run the whole system on this machine: the bus, the orchestrator, the registry,
+the OpenStack CPI and devcloud, a small OpenStack whose servers are processes.
+
+It stays until Ctrl-C. Its state is in .microbosh, so the next start goes on
+where this one ended; commands in that folder join it by themselves.`
+
+func (a *app) devCommand() *cobra.Command {
+	var dir string
+	var port int
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "run everything on this machine, with a small cloud",
+		Long:  devLong,
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd)
+			defer stop()
+			return a.dev(ctx, dir, port)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", ".", "folder that gets .microbosh; put the manifest there")
+	cmd.Flags().IntVar(&port, "listen-bus", 0, "port of the bus (0 = the one of the last start, else a free one)")
+	return cmd
+}
+
+func (a *app) dev(ctx context.Context, dir string, port int) error {
+	folder, err := filepath.Abs(filepath.Join(dir, statefile.FolderName))
+	if err != nil {
+		return messages.Errorf(messages.CodeUsage, "cannot name the folder: %w", err)
+	}
+	st, err := stack.Start(ctx, stack.Options{Dir: folder, BusPort: port, Cloud: true, Log: a.stackLog()})
+	if err != nil {
+		return interruptedOr(ctx, err)
+	}
+	defer st.Stop()
+	if !st.Owned() {
+		return messages.Errorf(messages.CodeStateLocked, "a bus runs in %s already, at %s", folder, st.URL()).
+			WithHint("end it first, or choose another folder with --dir")
+	}
+	cloud, err := readCloud(st.CloudDir())
+	if err != nil {
+		return err
+	}
+	a.ui.Result(devText(st, folder, cloud), map[string]string{
+		"bus": st.URL(), "keys": st.Keys(), "auth_url": cloud.AuthURL, "folder": folder,
+	})
+	if err := daemon.Ready(); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	a.ui.Say("microbosh: stopping")
+	return nil
+}
+
+func devText(st *stack.Stack, folder string, c cloud) string {
+	dir := filepath.Dir(folder)
+	return fmt.Sprintf(`microbosh runs in %s
+  bus      %s (keys in %s)
+  cloud    %s (credentials in %s)
+  logs     %s
+
+Try, in another terminal:
+  microbosh stemcell build
+  cp deploy/examples/dev/micro_bosh.yml %s   # and put the cloud's credentials in
+  microbosh deployment %s
+  microbosh deploy microbosh-openstack-dev.tgz
+  nats --server %s --nkey %s sub 'bosh.v1.>'
+  microbosh status
+  microbosh delete
+
+Ctrl-C ends it; what was deployed in devcloud ends with it.`,
+		dir, st.URL(), st.Keys(), c.AuthURL, c.File, filepath.Join(folder, "log"), dir, dir, st.URL(),
+		filepath.Join(st.Keys(), messages.RoleOps+".nk"))
+}

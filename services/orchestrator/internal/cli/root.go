@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+)
+
+const long = `microbosh boots one VM from a stemcell on an IaaS, drives the agent inside it
+until its jobs run, and remembers what it made.
+
+Without a bus of its own (--bus) a command starts what it needs for as long as
+it runs, with its state in .microbosh beside the manifest.
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 needs attention, 4 bus unreachable,
+130 interrupted.`
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "microbosh",
+		Short:         "deploy a micro BOSH, and forget nothing",
+		Long:          long,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("unknown command %q", args[0])
+			}
+			return cmd.Help()
+		},
+		Args: cobra.ArbitraryArgs,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage("%s: %w", cmd.CommandPath(), err) })
+
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.bus, "bus", a.getenv("MICROBOSH_BUS"), "URL of the bus (MICROBOSH_BUS)")
+	flags.StringVar(&a.keys, "keys", a.getenv("MICROBOSH_KEYS"), "folder with the keys for that bus (MICROBOSH_KEYS)")
+	flags.StringVarP(&a.manifest, "manifest", "m", a.getenv("MICROBOSH_MANIFEST"), "manifest, instead of the chosen one (MICROBOSH_MANIFEST)")
+	flags.StringVar(&a.config, "config", "", "file that remembers the chosen deployment")
+	flags.BoolVarP(&a.yes, "yes", "n", false, "ask nothing")
+	flags.BoolVar(&a.ui.JSON, "json", false, "one JSON object per line on stdout")
+
+	root.AddGroup(
+		&cobra.Group{ID: "deployment", Title: "Deployments:"},
+		&cobra.Group{ID: "system", Title: "The system itself:"},
+	)
+	for _, c := range []*cobra.Command{
+		a.deploymentCommand(), a.deployCommand(), a.deleteCommand(), a.statusCommand(), a.deploymentsCommand(),
+		a.cancelCommand(), a.agentCommand(),
+	} {
+		c.GroupID = "deployment"
+		root.AddCommand(c)
+	}
+	for _, c := range []*cobra.Command{
+		a.devCommand(), a.busCommand(), a.serveCommand(), a.directorCommand(), a.stemcellCommand(), a.versionCommand(),
+	} {
+		c.GroupID = "system"
+		root.AddCommand(c)
+	}
+	return root
+}

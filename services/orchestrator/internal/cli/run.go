@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/statefile"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/ui"
+)
+
+// run submits a request and follows its run; nil when it was left to itself.
+func (a *app) run(ctx context.Context, s *session, d chosen, r request, detach bool) (*messages.RunDone, error) {
+	w, err := openWatch(ctx, s, r.deployment)
+	if err != nil {
+		return nil, interruptedOr(ctx, err)
+	}
+	defer w.stop()
+	t, err := a.submit(ctx, s, r)
+	if err != nil {
+		return nil, interruptedOr(ctx, err)
+	}
+	if detach {
+		a.ui.Result(fmt.Sprintf("Requested %s of `%s' as run %s", t.verb, t.deployment, t.run), t.public())
+		return nil, nil
+	}
+	done, err := w.follow(ctx, t, a.ui.Renderer(), statefile.NewProjection(d.choice.Deployment))
+	if err == nil {
+		return &done, nil
+	}
+	if ctx.Err() == nil {
+		return nil, err
+	}
+	if s.alone() {
+		return nil, messages.Errorf(messages.CodeInterrupted, "interrupted: the %s of `%s' stops after the step under way", t.verb, t.deployment).
+			WithHint("nothing is forgotten: the same command goes on from here, `microbosh cancel` gives it up")
+	}
+	return nil, messages.Errorf(messages.CodeInterrupted, "detached: the %s of `%s' goes on without this terminal", t.verb, t.deployment).
+		WithHint("the same command follows it again; `microbosh status` shows it, `microbosh cancel` ends it")
+}
+
+func (t ticket) public() any {
+	return struct {
+		Deployment string        `json:"deployment"`
+		Run        string        `json:"run"`
+		Verb       messages.Verb `json:"verb"`
+	}{t.deployment, t.run, t.verb}
+}
+
+// outcome turns the end of a run that did not succeed into an error. What failed
+// was told by the story; here is why, and what to do.
+func (a *app) outcome(done messages.RunDone) error {
+	switch done.Outcome {
+	case messages.OutcomeSucceeded, messages.OutcomeSkipped:
+		return nil
+	}
+	e := done.Error
+	if e == nil {
+		e = messages.Errorf(messages.CodeInternal, "the run ended %s without a reason", done.Outcome)
+	}
+	if done.Step != "" {
+		e = e.WithDetail("step", done.Step)
+	}
+	took := ui.Clock(time.Duration(done.Millis) * time.Millisecond)
+	switch done.Outcome {
+	case messages.OutcomeNeedsAttention:
+		a.ui.Say("microbosh: the %s needs attention, after %s", done.Verb, took)
+		a.ui.Error(e)
+		return exitError(exitAttention)
+	case messages.OutcomeCancelled:
+		a.ui.Say("microbosh: the %s was cancelled, after %s", done.Verb, took)
+	default:
+		a.ui.Say("microbosh: the %s failed, after %s", done.Verb, took)
+	}
+	return e
+}
