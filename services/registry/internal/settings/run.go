@@ -98,7 +98,7 @@ func Run(ctx context.Context, o Options) error {
 		if err := writeEndpoint(file, url); err != nil {
 			return err
 		}
-		defer os.Remove(file)
+		defer removeEndpoint(file, url)
 		o.Log.Info().Str("url", url).Msg("serving settings")
 		if o.Ready != nil {
 			if err := o.Ready(); err != nil {
@@ -155,6 +155,17 @@ func writeEndpoint(file, url string) error {
 		return fmt.Errorf("cannot write the registry's address: %w", err)
 	}
 	return nil
+}
+
+// removeEndpoint leaves what another registry wrote meanwhile.
+func removeEndpoint(file, url string) {
+	b, err := os.ReadFile(file)
+	var at struct {
+		URL string `json:"url"`
+	}
+	if err == nil && json.Unmarshal(b, &at) == nil && at.URL == url {
+		_ = os.Remove(file)
+	}
 }
 
 func version() string {

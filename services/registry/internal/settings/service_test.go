@@ -204,4 +204,7 @@ func TestTwo(t *testing.T) {
 	if _, _, err := h.get(t, "vm-1"); err != nil {
 		t.Errorf("after the first ended: %v", err)
 	}
+	if b, err := os.ReadFile(filepath.Join(h.dir, "registry.json")); err != nil || !strings.Contains(string(b), second.url) {
+		t.Errorf("registry.json holds %s, want %s: %v", b, second.url, err)
+	}
 }
