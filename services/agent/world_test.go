@@ -53,6 +53,7 @@ type vm struct {
 	*testing.T
 	base     string
 	metadata string
+	mbus     string // what the settings say
 	bus      *bustest.Bus
 	conn     *bus.Conn
 	beats    chan messages.Heartbeat
@@ -68,12 +69,20 @@ type vm struct {
 
 func newVM(t *testing.T) *vm {
 	t.Helper()
+	b := bustest.Start(t)
+	v := newVMOn(t, b.Connect(t, "director"), b.URL())
+	v.bus = b
+	return v
+}
+
+// newVMOn makes a machine whose settings name the mbus; conn is the Director's.
+func newVMOn(t *testing.T, conn *bus.Conn, mbus string) *vm {
+	t.Helper()
 	v := &vm{
-		T: t, base: filepath.Join(t.TempDir(), "var", "vcap"), bus: bustest.Start(t),
+		T: t, base: filepath.Join(t.TempDir(), "var", "vcap"), conn: conn, mbus: mbus,
 		beats: make(chan messages.Heartbeat, 1000), alerts: make(chan messages.Alert, 1000),
 		replies: map[string]chan messages.AgentReply{},
 	}
-	v.conn = v.bus.Connect(t, "director")
 	v.listen("hm.agent.heartbeat.*", func(m bus.Msg) { v.beats <- decode[messages.Heartbeat](t, m.Data) })
 	v.listen("hm.agent.alert.*", func(m bus.Msg) { v.alerts <- decode[messages.Alert](t, m.Data) })
 	v.listen("director.d-1.>", func(m bus.Msg) {
@@ -114,7 +123,7 @@ func (v *vm) serveMetadata() {
 	settings := map[string]any{
 		"registry": map[string]any{"endpoint": "http://admin:secret-of-registry@127.0.0.1:1"},
 		"server":   map[string]any{"name": "vm-1"},
-		"agent_id": agentID, "vm": map[string]any{"name": "vm-1"}, "mbus": v.bus.URL(), "ntp": []string{"0.pool.ntp.org"},
+		"agent_id": agentID, "vm": map[string]any{"name": "vm-1"}, "mbus": v.mbus, "ntp": []string{"0.pool.ntp.org"},
 		"blobstore": map[string]any{"provider": "local", "options": map[string]any{"blobstore_path": "/var/vcap/micro_bosh/data/cache"}},
 		"networks": map[string]any{"bosh": map[string]any{
 			"type": "dynamic", "ip": "127.9.0.7", "netmask": "255.255.255.0", "gateway": "127.9.0.1", "default": []string{"dns", "gateway"},
@@ -137,8 +146,20 @@ func (v *vm) serveMetadata() {
 	v.metadata = server.URL
 }
 
-// boot starts the agent; its words go to <base>/../agent.log.
+// boot starts the agent and lets only its own heartbeats be heard from then on.
 func (v *vm) boot() {
+	v.Helper()
+	// What comes after this one is said by the new agent.
+	const marker = "marker"
+	if err := v.conn.Publish(messages.HeartbeatSubject(agentID), []byte(`{"job_state":"`+marker+`"}`)); err != nil {
+		v.Fatal(err)
+	}
+	v.beat(marker)
+	v.start()
+}
+
+// start starts the agent; its words go to <base>/../agent.log.
+func (v *vm) start() {
 	v.Helper()
 	path, err := binary()
 	if err != nil {
@@ -147,12 +168,6 @@ func (v *vm) boot() {
 	if err := os.MkdirAll(v.base, 0o700); err != nil {
 		v.Fatal(err)
 	}
-	// What comes after this one is said by the new agent.
-	const marker = "marker"
-	if err := v.conn.Publish(messages.HeartbeatSubject(agentID), []byte(`{"job_state":"`+marker+`"}`)); err != nil {
-		v.Fatal(err)
-	}
-	v.beat(marker)
 	log, err := os.OpenFile(v.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		v.Fatal(err)
