@@ -61,8 +61,7 @@ func Permissions() []Permission {
 			Role: RoleOrchestrator,
 			Publish: join(
 				[]string{Root + ".journal.>", Root + ".step.>", EventSubject("*", ServiceOrchestrator, "*")},
-				[]string{ServiceSubject(ServiceOrchestrator, "*"), ServiceSubject(ServiceRegistry, SvcSettingsDelete)}, cpi, []string{services},
-				[]string{AgentSubject("*")},
+				[]string{ServiceSubject(ServiceOrchestrator, "*"), AgentSubject("*")}, cpi, []string{services},
 				reading(streams...), following(StreamJournal, StreamResult, StreamEvent),
 				working(CommandConsumer()),
 			),

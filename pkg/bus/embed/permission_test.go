@@ -30,7 +30,7 @@ bosh.v1.event.micro.cpi-openstack.run_closed         s   .   .   .   s   .
 bosh.v1.svc.orchestrator.status                      p   b   .   .   s   .
 bosh.v1.svc.registry.settings_get                    .   .   p   s   s   .
 bosh.v1.svc.registry.settings_put                    .   .   p   s   s   .
-bosh.v1.svc.registry.settings_delete                 .   p   p   s   s   .
+bosh.v1.svc.registry.settings_delete                 .   .   p   s   s   .
 bosh.v1.svc.cpi-openstack.info                       p   p   b   .   s   .
 agent.a1                                             .   p   .   .   .   s
 agent.*                                              .   .   .   .   .   s
