@@ -92,13 +92,3 @@ func (d *Dispatcher) postInstall(ctx context.Context, j installed) error {
 	}
 	return nil
 }
-
-// syncTree makes a tree durable before it is renamed.
-func syncTree(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return unix.Syncfs(int(f.Fd()))
-}

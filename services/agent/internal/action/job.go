@@ -149,7 +149,7 @@ func settle(out, dir string) error {
 	if err := home.MkdirAll(filepath.Dir(dir)); err != nil {
 		return err
 	}
-	if err := syncTree(out); err != nil {
+	if err := home.SyncTree(out); err != nil {
 		return err
 	}
 	if err := os.Rename(out, dir); err != nil {

@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/microbosh/microbosh/services/agent/internal/home"
 )
 
@@ -36,23 +34,13 @@ func unpackAside(from io.Reader, dir string) error {
 	if err := Untar(from, aside); err != nil {
 		return errors.Join(err, os.RemoveAll(aside))
 	}
-	if err := syncfs(aside); err != nil {
+	if err := home.SyncTree(aside); err != nil {
 		return err
 	}
 	if err := os.Rename(aside, dir); err != nil {
 		return err
 	}
 	return home.SyncDir(filepath.Dir(dir))
-}
-
-// syncfs makes everything unpacked durable at once.
-func syncfs(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return unix.Syncfs(int(d.Fd()))
 }
 
 // Untar unpacks a tar.gz into dir. Nothing is written outside dir, through no

@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"github.com/microbosh/microbosh/services/agent/internal/home"
 )
 
 // copyTree copies files, folders and symlinks with their modes, and syncs the
@@ -52,12 +52,7 @@ func copyTree(ctx context.Context, from, to string) error {
 			return err
 		}
 	}
-	dir, err := os.Open(to)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return unix.Syncfs(int(dir.Fd()))
+	return home.SyncTree(to)
 }
 
 func copyLink(from, to string) error {
