@@ -52,14 +52,14 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-func within(t *testing.T) context.Context {
+func within(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-func begin(t *testing.T) *house {
+func begin(t testing.TB) *house {
 	t.Helper()
 	ctx := within(t)
 	h := &house{dir: t.TempDir(), log: &buffer{}}
@@ -86,7 +86,7 @@ func begin(t *testing.T) *house {
 }
 
 // run starts a registry and returns when it serves.
-func (h *house) run(t *testing.T, busURL string) {
+func (h *house) run(t testing.TB, busURL string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)
@@ -120,7 +120,7 @@ func (h *house) run(t *testing.T, busURL string) {
 	h.url = at.URL
 }
 
-func (h *house) connect(t *testing.T, url, role string) *bus.Conn {
+func (h *house) connect(t testing.TB, url, role string) *bus.Conn {
 	t.Helper()
 	c, err := bus.Connect(within(t), bus.Options{
 		URL: url, Name: role, SeedFile: embed.KeyFile(h.dir, role), InboxPrefix: messages.InboxPrefix(role),
@@ -132,7 +132,7 @@ func (h *house) connect(t *testing.T, url, role string) *bus.Conn {
 	return c
 }
 
-func (h *house) put(t *testing.T, p messages.SettingsPut, document string) (uint64, error) {
+func (h *house) put(t testing.TB, p messages.SettingsPut, document string) (uint64, error) {
 	t.Helper()
 	if p.Settings == nil {
 		box, err := h.ring.Seal(h.registry, json.RawMessage(document))
@@ -149,7 +149,7 @@ func (h *house) put(t *testing.T, p messages.SettingsPut, document string) (uint
 	return out.Revision, err
 }
 
-func (h *house) get(t *testing.T, name string) (string, uint64, error) {
+func (h *house) get(t testing.TB, name string) (string, uint64, error) {
 	t.Helper()
 	var out messages.SettingsReply
 	err := h.cpi.Call(within(t), messages.ServiceSubject(messages.ServiceRegistry, messages.SvcSettingsGet),
@@ -164,14 +164,14 @@ func (h *house) get(t *testing.T, name string) (string, uint64, error) {
 	return string(document), out.Revision, nil
 }
 
-func (h *house) delete(t *testing.T, name string) error {
+func (h *house) delete(t testing.TB, name string) error {
 	t.Helper()
 	return h.cpi.Call(within(t), messages.ServiceSubject(messages.ServiceRegistry, messages.SvcSettingsDelete),
 		messages.SettingsDelete{Name: name}, nil)
 }
 
 // do sends one HTTP request; user "" sends no credential.
-func (h *house) do(t *testing.T, method, path, user, password, body string, headers ...string) (int, http.Header, string) {
+func (h *house) do(t testing.TB, method, path, user, password, body string, headers ...string) (int, http.Header, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(within(t), method, h.url+path, strings.NewReader(body))
 	if err != nil {
