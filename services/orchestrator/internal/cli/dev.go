@@ -63,7 +63,9 @@ func (a *app) dev(ctx context.Context, dir string, port int) error {
 		return err
 	}
 	<-ctx.Done()
-	a.ui.Say("microbosh: stopping")
+	if !a.ui.JSON { // whoever read the result may be gone
+		a.ui.Say("microbosh: stopping")
+	}
 	return nil
 }
 

@@ -1,0 +1,54 @@
+# microbosh: every target that a person needs. `make` alone lists them.
+
+GO            ?= go
+BIN           := $(CURDIR)/bin
+TOOLS         := $(BIN)/tools
+GOLANGCI      := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+GOLANGCI_V    := v2.15.0
+BUILD         := CGO_ENABLED=0 $(GO) build -trimpath
+PROGRAMS      := microbosh microbosh-agent microbosh-registry microbosh-cpi-openstack devcloud
+# The race detector needs a C compiler.
+RACE          := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test check lint generate demo clean $(PROGRAMS)
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: $(PROGRAMS) ## build every program into bin/
+
+microbosh:
+	@$(BUILD) -o $(BIN)/$@ ./services/orchestrator
+microbosh-agent:
+	@$(BUILD) -o $(BIN)/$@ ./services/agent
+microbosh-registry:
+	@$(BUILD) -o $(BIN)/$@ ./services/registry
+microbosh-cpi-openstack:
+	@$(BUILD) -o $(BIN)/$@ ./services/cpi-openstack
+devcloud:
+	@$(BUILD) -o $(BIN)/$@ ./deploy/devcloud/cmd/devcloud
+
+test: build ## run all tests (with the race detector when there is a C compiler)
+	@$(GO) test $(RACE) $(TESTFLAGS) ./...
+
+check: build lint ## what CI checks beside the tests: vet, linters, go.mod
+	@$(GO) vet ./...
+	@$(GO) mod tidy -diff
+
+lint: $(TOOLS)/golangci-lint-$(GOLANGCI_V) ## run the linters
+	@$< run ./...
+
+$(TOOLS)/golangci-lint-$(GOLANGCI_V):
+	@mkdir -p $(TOOLS)
+	@GOBIN=$(TOOLS) $(GO) install $(GOLANGCI)@$(GOLANGCI_V)
+	@mv $(TOOLS)/golangci-lint $@
+
+generate: ## write what is generated from the code
+	@$(GO) generate ./...
+
+demo: build ## deploy and delete a micro BOSH on this machine (KEEP=1 keeps it)
+	@KEEP=$(KEEP) $(GO) run ./deploy/examples/dev/demo
+
+clean: ## remove what was built
+	@rm -rf $(BIN) .demo
