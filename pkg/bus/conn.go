@@ -166,6 +166,9 @@ func (c *Conn) URL() string {
 	return c.url
 }
 
+// ended tells whether the connection is closed for good, or about to be.
+func (c *Conn) ended() bool { return c.nc.IsClosed() || c.nc.IsDraining() }
+
 func (c *Conn) noteURL() {
 	if u := c.nc.ConnectedUrl(); u != "" {
 		c.mu.Lock()

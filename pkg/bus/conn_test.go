@@ -198,3 +198,41 @@ func TestServeOutlivesRestart(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCallOverCut loses the connection while a service works: it is asked
+// again.
+func TestCallOverCut(t *testing.T) {
+	t.Parallel()
+	ctx := within(t)
+	b := bustest.Start(t)
+	p := bustest.NewProxy(t, b.URL())
+	server, client := b.Connect(t, "server"), bustest.Connect(t, p.URL(), "client")
+	serveCtx, stop := context.WithCancel(ctx)
+	ready, done := make(chan struct{}), make(chan error, 1)
+	asked := make(chan struct{}, 10)
+	go func() {
+		done <- server.Serve(serveCtx, bus.Service{
+			Name: "registry", Version: "1.0.0", Ready: func() { close(ready) },
+			Endpoints: map[string]func(context.Context, []byte) (any, error){
+				"x": func(context.Context, []byte) (any, error) {
+					if asked <- struct{}{}; len(asked) == 1 {
+						p.Sever()
+					}
+					return "answer", nil
+				},
+			},
+		})
+	}()
+	get(t, ctx, ready)
+	var out string
+	if err := client.Call(ctx, messages.ServiceSubject("registry", "x"), nil, &out); err != nil || out != "answer" {
+		t.Errorf("the answer is %q %v", out, err)
+	}
+	if len(asked) < 2 {
+		t.Errorf("the service was asked %d times: the cut did not hit", len(asked))
+	}
+	stop()
+	if err := get(t, ctx, done); err != nil {
+		t.Error(err)
+	}
+}

@@ -87,7 +87,7 @@ func (c *Conn) deliver(ctx context.Context, sub *nats.Subscription, m *nats.Msg,
 		m, err = sub.NextMsgWithContext(ctx)
 		switch {
 		case err == nil:
-		case ctx.Err() != nil, c.nc.IsClosed(), !sub.IsValid():
+		case ctx.Err() != nil, c.ended(), !sub.IsValid():
 			return
 		case errors.Is(err, nats.ErrSlowConsumer):
 			c.log.Error().Str("subject", sub.Subject).Msg("messages were dropped: the handler is too slow")
@@ -100,7 +100,8 @@ func (c *Conn) deliver(ctx context.Context, sub *nats.Subscription, m *nats.Msg,
 
 // Call asks a micro service: request as JSON, the reply's value into reply (nil
 // to ignore it). The service's own error is returned as *messages.Error; nobody
-// there is service_unavailable. Without a deadline it waits ten seconds.
+// there is service_unavailable. When the connection is cut meanwhile it asks
+// again. Without a deadline it waits ten seconds.
 func (c *Conn) Call(ctx context.Context, subject string, request, reply any) error {
 	body := []byte("{}")
 	if request != nil {
@@ -113,7 +114,7 @@ func (c *Conn) Call(ctx context.Context, subject string, request, reply any) err
 	defer cancel()
 	ctx, release := c.guard(ctx, subject)
 	defer release()
-	m, err := c.nc.RequestWithContext(ctx, subject, body)
+	m, err := c.ask(ctx, subject, body)
 	if err != nil {
 		return callError(ctx, subject, err)
 	}
@@ -134,6 +135,20 @@ func (c *Conn) Call(ctx context.Context, subject string, request, reply any) err
 		return messages.Errorf(messages.CodeMalformed, "the reply of %s cannot be read: %w", subject, err)
 	}
 	return nil
+}
+
+// ask asks again when the connection was cut meanwhile: requests only read, or
+// are safe to repeat.
+func (c *Conn) ask(ctx context.Context, subject string, body []byte) (*nats.Msg, error) {
+	for {
+		tryCtx, release := c.uncut(ctx)
+		m, err := c.nc.RequestWithContext(tryCtx, subject, body)
+		err = wasCut(tryCtx, ctx, err)
+		release()
+		if !errors.Is(err, nats.ErrDisconnected) {
+			return m, err
+		}
+	}
 }
 
 func callError(ctx context.Context, subject string, err error) error {

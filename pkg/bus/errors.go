@@ -112,7 +112,7 @@ func (c *Conn) retry(ctx context.Context, what string, try func(context.Context)
 		switch {
 		case err == nil:
 			return nil
-		case c.nc.IsClosed():
+		case c.ended():
 			return messages.Errorf(messages.CodeBusUnreachable, "cannot %s: the connection to the bus is closed", what)
 		case !isTransient(err):
 			return err
@@ -132,12 +132,23 @@ func (c *Conn) retry(ctx context.Context, what string, try func(context.Context)
 func (c *Conn) try(ctx context.Context, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, tryFor)
 	defer cancel()
-	tryCtx, cut := context.WithCancelCause(ctx)
-	defer cut(nil)
-	defer c.onWake(func() { time.AfterFunc(answerAfter, func() { cut(nats.ErrDisconnected) }) })()
-	err := try(tryCtx)
-	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
-		return context.Cause(tryCtx)
+	tryCtx, release := c.uncut(ctx)
+	defer release()
+	return wasCut(tryCtx, ctx, try(tryCtx))
+}
+
+// uncut gives a context that ends when the connection was cut and is back:
+// what was asked before is never answered.
+func (c *Conn) uncut(ctx context.Context) (context.Context, func()) {
+	ctx, cut := context.WithCancelCause(ctx)
+	forget := c.onWake(func() { time.AfterFunc(answerAfter, func() { cut(nats.ErrDisconnected) }) })
+	return ctx, func() { forget(); cut(nil) }
+}
+
+// wasCut gives nats.ErrDisconnected when err came of tryCtx's end alone.
+func wasCut(tryCtx, ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil && errors.Is(context.Cause(tryCtx), nats.ErrDisconnected) {
+		return nats.ErrDisconnected
 	}
 	return err
 }

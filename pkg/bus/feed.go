@@ -91,7 +91,7 @@ func (f *Feed) Next(ctx context.Context) (Msg, error) {
 			return Msg{}, context.Cause(ctx)
 		case f.isStopped():
 			return Msg{}, fmt.Errorf("cannot follow %s: the feed is stopped", f.stream)
-		case f.c.nc.IsClosed():
+		case f.c.ended():
 			return Msg{}, messages.Errorf(messages.CodeBusUnreachable, "cannot follow %s: the connection to the bus is closed", f.stream)
 		case messages.CodeOf(err) == messages.CodeBusDenied:
 			return Msg{}, err

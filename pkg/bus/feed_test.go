@@ -151,6 +151,12 @@ func TestFollowEnds(t *testing.T) {
 	if _, err := f.Next(short); !errors.Is(err, context.Canceled) {
 		t.Errorf("Next with an ended context: %v", err)
 	}
+	deleted := make(chan bus.Msg, 1)
+	end, err := c.Subscribe(ctx, "$JS.EVENT.ADVISORY.CONSUMER.DELETED.BOSH_JOURNAL.>", func(m bus.Msg) { deleted <- m })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
 	got := make(chan error, 1)
 	go func() {
 		_, err := f.Next(ctx)
@@ -158,13 +164,7 @@ func TestFollowEnds(t *testing.T) {
 	}()
 	f.Stop()
 	f.Stop()
-	s, err := raw(t, b.URL()).Stream(ctx, messages.StreamJournal)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := s.CachedInfo().State.Consumers; n != 0 {
-		t.Errorf("a stopped feed leaves %d consumers at the server", n)
-	}
+	get(t, ctx, deleted)
 	if err := get(t, ctx, got); err == nil || ctx.Err() != nil {
 		t.Errorf("Next of a stopped feed: %v", err)
 	}

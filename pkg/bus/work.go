@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -75,24 +76,28 @@ func (w *worker) wake() {
 }
 
 func (w *worker) slot(ctx context.Context) error {
-	pause := 10 * time.Millisecond
+	pause, level := 10*time.Millisecond, zerolog.WarnLevel
 	for ctx.Err() == nil {
 		it, err := w.iterator(ctx)
 		if err == nil {
-			pause = 10 * time.Millisecond
-			err = w.drain(ctx, it)
+			var jobs int
+			jobs, err = w.drain(ctx, it)
+			if jobs > 0 {
+				pause, level = 10*time.Millisecond, zerolog.WarnLevel
+			}
 		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case messages.CodeOf(err) == messages.CodeBusDenied:
 			return err
-		case w.c.nc.IsClosed():
+		case w.c.ended():
 			return messages.Errorf(messages.CodeBusUnreachable, "cannot work off %s: the connection to the bus is closed", w.consumer.Stream)
 		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
 			continue
 		}
-		w.c.log.Warn().Err(err).Str("stream", w.consumer.Stream).Str("durable", w.consumer.Durable).Msg("work queue interrupted")
+		w.c.log.WithLevel(level).Err(err).Str("stream", w.consumer.Stream).Str("durable", w.consumer.Durable).Msg("work queue interrupted")
+		level = zerolog.DebugLevel // told once, until it works again
 		if !pauseFor(ctx, pause) {
 			return nil
 		}
@@ -101,24 +106,24 @@ func (w *worker) slot(ctx context.Context) error {
 	return nil
 }
 
-// drain handles messages until the iterator or ctx ends.
-func (w *worker) drain(ctx context.Context, it jetstream.MessagesContext) error {
+// drain handles messages until the iterator or ctx ends, and counts them.
+func (w *worker) drain(ctx context.Context, it jetstream.MessagesContext) (jobs int, err error) {
 	defer w.close(it)
-	for {
+	for ; ; jobs++ {
 		m, err := it.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			if !errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 				w.lost()
 			}
-			return err
+			return jobs, err
 		}
 		if ctx.Err() != nil {
 			_ = m.Nak()
-			return ctx.Err()
+			return jobs, ctx.Err()
 		}
 		meta, err := m.Metadata()
 		if err != nil {
-			return fmt.Errorf("cannot read a delivery: %w", err)
+			return jobs, fmt.Errorf("cannot read a delivery: %w", err)
 		}
 		job := &Job{Msg: stored(m, meta), Deliveries: meta.NumDelivered, m: m}
 		if err := w.handle(ctx, job); err != nil {

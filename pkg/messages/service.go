@@ -85,9 +85,9 @@ type SettingsReply struct {
 	Revision uint64  `json:"revision"`
 }
 
-// SettingsPut stores settings, sealed to the registry. Revision 0 creates and,
-// when the same Digest is there already, answers its revision; else the stored
-// revision must be Revision.
+// SettingsPut stores settings, sealed to the registry. The stored revision must
+// be Revision, 0 = there are none; a repeat (the same Digest and Addresses are
+// there already) is answered with the stored revision.
 type SettingsPut struct {
 	Name      string   `json:"name"`
 	Settings  *Sealed  `json:"settings"`

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -56,8 +57,29 @@ func (c *Trio) Node(i int) string { return c.nodes[i].url() }
 // Stop ends one node.
 func (c *Trio) Stop(i int) { c.t.Helper(); c.nodes[i].stop() }
 
-// Restart stops one node if it runs, and starts it.
-func (c *Trio) Restart(i int) { c.t.Helper(); c.nodes[i].stop(); c.nodes[i].start() }
+// Restart stops one node if it runs, starts it, and returns when it has caught
+// up: whoever takes the next node away before that takes the quorum.
+func (c *Trio) Restart(i int) {
+	c.t.Helper()
+	n := c.nodes[i]
+	n.stop()
+	n.start()
+	deadline := time.NewTimer(startWait)
+	defer deadline.Stop()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for {
+		health := n.srv.Healthz(&server.HealthzOptions{})
+		if health.Status == "ok" {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			c.t.Fatalf("node %d does not catch up: %+v", i, health)
+		}
+	}
+}
 
 // Connect connects to any node for the length of the test.
 func (c *Trio) Connect(t testing.TB, name string) *bus.Conn {

@@ -46,6 +46,10 @@ func TestService(t *testing.T) {
 	changed := `{"agent_id":"a1","disks":{}}`
 	r2, err := h.put(t, messages.SettingsPut{Name: "vm-1", Revision: r1}, changed)
 	code(t, "update", err, "")
+	again, err = h.put(t, messages.SettingsPut{Name: "vm-1", Revision: r1}, changed)
+	if code(t, "the same update again", err, ""); again != r2 {
+		t.Errorf("the same update again: revision %d, want %d", again, r2)
+	}
 	_, err = h.put(t, messages.SettingsPut{Name: "vm-1", Revision: r1}, document)
 	code(t, "a late update", err, messages.CodeConflict)
 	if text, rev, err := h.get(t, "vm-1"); err != nil || text != changed || rev != r2 {

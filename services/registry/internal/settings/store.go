@@ -79,9 +79,10 @@ func (s *Store) Get(ctx context.Context, name string) (Instance, error) {
 	return Instance{Settings: []byte(rest.Settings), Digest: r.Digest, Addresses: r.Addresses, Revision: rev}, nil
 }
 
-// Put stores an instance when the stored revision is in.Revision. Revision 0
-// creates it; when one with the same digest is there, that one's revision is
-// given. The error has code revision_conflict when another is there.
+// Put stores an instance when the stored revision is in.Revision, 0 = there is
+// none. When one with the same digest and addresses is there already, that
+// one's revision is given: a repeat whose answer was lost. The error has code
+// revision_conflict when another is there.
 func (s *Store) Put(ctx context.Context, name string, in Instance) (uint64, error) {
 	value, err := s.encode(name, in)
 	if err != nil {
@@ -91,14 +92,12 @@ func (s *Store) Put(ctx context.Context, name string, in Instance) (uint64, erro
 	if !errors.Is(err, bus.ErrConflict) {
 		return rev, err
 	}
-	if in.Revision == 0 {
-		have, rev, readErr := s.read(ctx, name)
-		if readErr != nil && messages.CodeOf(readErr) != messages.CodeSettingsNotFound {
-			return 0, readErr
-		}
-		if readErr == nil && in.Digest != "" && have.Digest == in.Digest && slices.Equal(have.Addresses, in.Addresses) {
-			return rev, nil
-		}
+	have, rev, readErr := s.read(ctx, name)
+	switch {
+	case readErr != nil && messages.CodeOf(readErr) != messages.CodeSettingsNotFound:
+		return 0, readErr
+	case readErr == nil && in.Digest != "" && have.Digest == in.Digest && slices.Equal(have.Addresses, in.Addresses):
+		return rev, nil
 	}
 	return 0, messages.Errorf(messages.CodeConflict, "the settings of %s were written by somebody else meanwhile: %w", name, err).
 		WithHint("read them again and decide anew")
