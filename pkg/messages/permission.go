@@ -142,7 +142,9 @@ func reading(streams ...string) []string {
 }
 
 // following lets a role make consumers of its own. Never of a work queue: they
-// would take its messages. NATS' own tools push, so flow control is in.
+// would take its messages. NATS' own tools push, so flow control is in. A
+// consumer may push to any subject, but only what its stream holds, which no
+// role that only follows can write.
 func following(streams ...string) []string {
 	var out []string
 	for _, s := range streams {

@@ -25,7 +25,7 @@ const (
 // Options say where the bus lives and listens.
 type Options struct {
 	Dir  string // the state folder, made when missing
-	Host string // default 127.0.0.1
+	Host string // default 127.0.0.1; 0.0.0.0 for all addresses
 	Port int    // 0 = the one of the last start, else a free one
 	Log  zerolog.Logger
 }
@@ -105,7 +105,11 @@ func (s *Server) run(ctx context.Context, o Options) error {
 	if !ok {
 		return errors.New("cannot tell the port of the bus")
 	}
-	s.url = "nats://" + net.JoinHostPort(o.Host, strconv.Itoa(addr.Port))
+	host := o.Host
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1" // every address, so this one too
+	}
+	s.url = "nats://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))
 	if err := s.provision(ctx, o.Log); err != nil {
 		return err
 	}
