@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,6 +46,7 @@ type app struct {
 	manifest  string // beats the chosen deployment
 	config    string // file of the chosen deployment
 	yes       bool
+	wait      time.Duration // for the bus; 0 = the defaults
 }
 
 // exitError ends the program with a code; what there was to say has been said.

@@ -36,7 +36,7 @@ func (a *app) open(ctx context.Context, folder string, looks bool) (*session, er
 		}
 		return &session{conn: conn, keys: a.keys}, nil
 	}
-	st, err := stack.Start(ctx, stack.Options{Dir: folder, BusOnly: looks, Log: a.stackLog()})
+	st, err := stack.Start(ctx, stack.Options{Dir: folder, BusOnly: looks, Wait: a.wait, Log: a.stackLog()})
 	if err != nil {
 		return nil, interruptedOr(ctx, err)
 	}
@@ -50,7 +50,7 @@ func (a *app) open(ctx context.Context, folder string, looks bool) (*session, er
 
 func (a *app) connect(ctx context.Context, url, keys string) (*bus.Conn, error) {
 	return bus.Connect(ctx, bus.Options{
-		URL: url, Name: "microbosh", SeedFile: filepath.Join(keys, messages.RoleCLI+".nk"),
+		URL: url, Name: "microbosh", Wait: a.wait, SeedFile: filepath.Join(keys, messages.RoleCLI+".nk"),
 		InboxPrefix: messages.InboxPrefix(messages.RoleCLI),
 	})
 }
@@ -97,6 +97,11 @@ func (a *app) stackLog() zerolog.Logger {
 // folder is the state folder beside a manifest.
 func folder(manifest string) string {
 	return filepath.Join(filepath.Dir(manifest), statefile.FolderName)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // interruptedOr gives the interruption when there was one, else err.

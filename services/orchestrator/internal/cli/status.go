@@ -32,6 +32,12 @@ func (a *app) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.bus == "" && !exists(folder(d.choice.Deployment)) {
+		// Nothing was deployed from here: looking makes no folder.
+		nothing := messages.Snapshot{Deployment: d.manifest.Name}
+		a.ui.Result(a.statusText(d, workflow.State{Snapshot: nothing}), messages.StatusReply{State: nothing})
+		return nil
+	}
 	s, err := a.open(ctx, folder(d.choice.Deployment), true)
 	if err != nil {
 		return err

@@ -28,6 +28,8 @@ type Options struct {
 	Host    string // where bus and registry listen, default 127.0.0.1
 	BusPort int    // 0 = the one of the last start, else a free one
 
+	Wait time.Duration // for the bus of who holds the folder, default 20s
+
 	BusOnly bool // nothing that could go on with a run: for commands that only look
 	Cloud   bool // also devcloud, in <Dir>/devcloud
 
@@ -74,6 +76,9 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		if o.Programs, err = Programs(); err != nil {
 			return nil, err
 		}
+	}
+	if o.Wait <= 0 {
+		o.Wait = joinFor
 	}
 	if o.Host == "" {
 		o.Host = "127.0.0.1"
@@ -141,7 +146,7 @@ func (s *Stack) heir(ctx context.Context) {
 // lock of a process that died, so one of both comes true; there is no event for
 // "whichever first", hence the ticker.
 func (s *Stack) acquire(ctx context.Context) (supervised bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, joinFor)
+	ctx, cancel := context.WithTimeout(ctx, s.o.Wait)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
