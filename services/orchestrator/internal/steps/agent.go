@@ -89,7 +89,9 @@ func (x *Session) ask(ctx context.Context, c Call, method string, arguments ...a
 	if err != nil {
 		return nil, err
 	}
-	request.StepID = c.Intent.StepID
+	if !reads(method) { // a repeat of a read would be answered from memory
+		request.StepID = c.Intent.StepID
+	}
 	began := time.Now()
 	value, err := x.converse(ctx, a, request)
 	x.exchanged(c, a.id, method, time.Since(began), err)
@@ -97,6 +99,15 @@ func (x *Session) ask(ctx context.Context, c Call, method string, arguments ...a
 		return nil, agentError(method, a.id, err)
 	}
 	return value, nil
+}
+
+// reads tells whether a method only looks.
+func reads(method string) bool {
+	switch method {
+	case "ping", "list_disk", "get_state", "get_task", "release_apply_spec":
+		return true
+	}
+	return false
 }
 
 func newRequest(method string, arguments []any) (messages.AgentRequest, error) {
