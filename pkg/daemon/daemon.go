@@ -16,6 +16,8 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
+
+	"github.com/microbosh/microbosh/pkg/messages"
 )
 
 // LevelVariable names the environment variable with the log level.
@@ -48,7 +50,8 @@ func Main(name string, run func(ctx context.Context, log zerolog.Logger) error) 
 	}()
 	err := run(ctx, log)
 	if err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
-		log.Error().Err(err).Msg("ended")
+		e := messages.AsError(err)
+		log.Error().Err(err).Str("code", string(e.Code)).Str("hint", e.Hint).Msg("ended")
 		return 1
 	}
 	return 0

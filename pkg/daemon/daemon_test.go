@@ -1,0 +1,130 @@
+package daemon_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/microbosh/microbosh/pkg/daemon"
+)
+
+// The test program is also the daemon under test.
+func TestMain(m *testing.M) {
+	switch os.Getenv("DAEMON_TEST") {
+	case "wait":
+		os.Exit(daemon.Main("test", func(ctx context.Context, _ zerolog.Logger) error {
+			if err := daemon.Ready(); err != nil {
+				return err
+			}
+			fmt.Println("up")
+			<-ctx.Done()
+			return ctx.Err()
+		}))
+	case "hang":
+		os.Exit(daemon.Main("test", func(ctx context.Context, _ zerolog.Logger) error {
+			fmt.Println("up")
+			<-ctx.Done()
+			fmt.Println("stopping")
+			select {}
+		}))
+	case "fail":
+		os.Exit(daemon.Main("test", func(context.Context, zerolog.Logger) error { return errors.New("broken") }))
+	}
+	os.Exit(m.Run())
+}
+
+func child(t *testing.T, mode string, env ...string) (*exec.Cmd, *bufio.Scanner, *bytes.Buffer) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(append(os.Environ(), "DAEMON_TEST="+mode), env...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, bufio.NewScanner(out), &stderr
+}
+
+func expect(t *testing.T, lines *bufio.Scanner, want string) {
+	t.Helper()
+	if !lines.Scan() || lines.Text() != want {
+		t.Fatalf("printed %q, want %q", lines.Text(), want)
+	}
+}
+
+func TestTermEndsInOrder(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "n")
+	listener, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	cmd, lines, _ := child(t, "wait", "NOTIFY_SOCKET="+socket)
+	buffer := make([]byte, 64)
+	n, err := listener.Read(buffer)
+	if err != nil || !strings.Contains(string(buffer[:n]), "READY=1") {
+		t.Errorf("told %q, %v", buffer[:n], err)
+	}
+	expect(t, lines, "up")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	cmd, lines, _ := child(t, "hang")
+	expect(t, lines, "up")
+	for _, next := range []string{"stopping", ""} {
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		if next != "" {
+			expect(t, lines, next)
+		}
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestFailureIsToldOnce(t *testing.T) {
+	t.Parallel()
+	cmd, _, stderr := child(t, "fail")
+	if err := cmd.Wait(); err == nil {
+		t.Error("ended well")
+	}
+	if strings.Count(stderr.String(), "broken") != 1 || !strings.Contains(stderr.String(), `"code":"internal"`) {
+		t.Errorf("logged %s", stderr)
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	if daemon.HostID() == "" || daemon.HostID() != daemon.HostID() {
+		t.Error("the host has no stable id")
+	}
+	if !strings.HasPrefix(daemon.Source("x"), "x/") {
+		t.Error(daemon.Source("x"))
+	}
+}

@@ -1,0 +1,150 @@
+package seal_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/seal"
+)
+
+func open(t testing.TB, dir, role string) *seal.Ring {
+	t.Helper()
+	r, err := seal.OpenRing(dir, role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestSealOpen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	alice, bob := open(t, dir, "orchestrator"), open(t, dir, "cpi")
+	to, err := seal.PublicKey(dir, "cpi")
+	if err != nil || to != bob.Public() {
+		t.Fatalf("public key %q, %v", to, err)
+	}
+	sealed, err := alice.Seal(to, map[string]string{"password": "marker"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(sealed.Box, []byte("marker")) {
+		t.Error("the box shows what is in it")
+	}
+	var got map[string]string
+	if err := bob.Open(sealed, &got); err != nil || got["password"] != "marker" {
+		t.Errorf("opened %v, %v", got, err)
+	}
+	again := open(t, dir, "cpi")
+	if err := again.Open(sealed, &got); err != nil {
+		t.Errorf("the key is not the same after a restart: %v", err)
+	}
+	if alice.Digest([]byte("x")) == bob.Digest([]byte("x")) || bob.Digest([]byte("x")) != again.Digest([]byte("x")) {
+		t.Error("digests must differ between roles and stay between restarts")
+	}
+}
+
+func TestBadSeals(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	alice, bob, eve := open(t, dir, "orchestrator"), open(t, dir, "cpi"), open(t, dir, "registry")
+	sealed, err := alice.Seal(bob.Public(), "marker")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut, foreign, flipped := *sealed, *sealed, *sealed
+	cut.Box = cut.Box[:len(cut.Box)-3]
+	foreign.From = eve.Public()
+	flipped.Box = append([]byte{}, flipped.Box...)
+	flipped.Box[len(flipped.Box)-1] ^= 1
+	var number int
+	for name, err := range map[string]error{
+		"another role's": eve.Open(sealed, new(string)), "cut": bob.Open(&cut, new(string)), "another sender": bob.Open(&foreign, new(string)),
+		"changed": bob.Open(&flipped, new(string)), "nothing": bob.Open(nil, new(string)), "another shape": bob.Open(sealed, &number),
+	} {
+		if messages.CodeOf(err) != messages.CodeSealUnreadable {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "marker") {
+			t.Errorf("%s: the error shows the secret: %v", name, err)
+		}
+	}
+	if _, err := alice.Seal("XNOKEY", "x"); messages.CodeOf(err) != messages.CodeSealUnreadable {
+		t.Errorf("sealed to no key: %v", err)
+	}
+}
+
+func TestOldKeysStillOpen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old := open(t, dir, "cpi")
+	sealed, err := old.Seal(old.Public(), "kept")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "cpi.xk"), filepath.Join(dir, "cpi.1.xk")); err != nil {
+		t.Fatal(err)
+	}
+	now := open(t, dir, "cpi")
+	var got string
+	if err := now.Open(sealed, &got); err != nil || got != "kept" || now.Public() == old.Public() {
+		t.Errorf("opened %q, %v", got, err)
+	}
+}
+
+func TestKeyFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var wg sync.WaitGroup
+	keys := make([]string, 8)
+	for i := range keys {
+		wg.Go(func() {
+			if r, err := seal.OpenRing(dir, "cpi"); err == nil {
+				keys[i] = r.Public()
+			}
+		})
+	}
+	wg.Wait()
+	for _, k := range keys {
+		if k == "" || k != keys[0] {
+			t.Errorf("processes that start at once have different keys: %v", keys)
+		}
+	}
+	path := filepath.Join(dir, "cpi.xk")
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := seal.OpenRing(dir, "cpi"); messages.CodeOf(err) != messages.CodeSealUnreadable {
+		t.Errorf("a key that others can read: %v", err)
+	}
+	if _, err := seal.OpenRing(dir, "../x"); err == nil {
+		t.Error("a role that is a path")
+	}
+	if _, err := seal.PublicKey(dir, "nobody"); messages.CodeOf(err) != messages.CodeSealUnreadable {
+		t.Errorf("no such key: %v", err)
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	ring, err := seal.Ephemeral()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(ring.Public(), []byte("xkv1 and then nothing"))
+	f.Fuzz(func(t *testing.T, from string, box []byte) {
+		var v any
+		err := ring.Open(&messages.Sealed{To: ring.Public(), From: from, Box: box}, &v)
+		if messages.CodeOf(err) != messages.CodeSealUnreadable {
+			t.Errorf("garbage opened: %v", err)
+		}
+	})
+}
