@@ -46,6 +46,7 @@ type app struct {
 	manifest  string // beats the chosen deployment
 	config    string // file of the chosen deployment
 	yes       bool
+	host      string        // where a bus of this command's own listens
 	wait      time.Duration // for the bus; 0 = the defaults
 }
 

@@ -21,7 +21,7 @@ func (a *app) busCommand() *cobra.Command {
 				return usage("bus needs --dir")
 			}
 			return daemonResult(daemon.Main("bus", func(ctx context.Context, log zerolog.Logger) error {
-				o.Log = log
+				o.Host, o.Log = a.host, log
 				server, err := embed.Start(ctx, o)
 				if err != nil {
 					return err
@@ -37,7 +37,6 @@ func (a *app) busCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&o.Dir, "dir", "", "the state folder")
-	cmd.Flags().StringVar(&o.Host, "host", "127.0.0.1", "address to listen on")
 	cmd.Flags().IntVar(&o.Port, "port", 0, "port to listen on (0 = the one of the last start, else a free one)")
 	return cmd
 }

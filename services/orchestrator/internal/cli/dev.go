@@ -43,7 +43,7 @@ func (a *app) dev(ctx context.Context, dir string, port int) error {
 	if err != nil {
 		return messages.Errorf(messages.CodeUsage, "cannot name the folder: %w", err)
 	}
-	st, err := stack.Start(ctx, stack.Options{Dir: folder, BusPort: port, Cloud: true, Log: a.stackLog()})
+	st, err := stack.Start(ctx, stack.Options{Dir: folder, Host: a.host, BusPort: port, Cloud: true, Log: a.stackLog()})
 	if err != nil {
 		return interruptedOr(ctx, err)
 	}

@@ -36,6 +36,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.keys, "keys", a.getenv("MICROBOSH_KEYS"), "folder with the keys for that bus (MICROBOSH_KEYS)")
 	flags.StringVarP(&a.manifest, "manifest", "m", a.getenv("MICROBOSH_MANIFEST"), "manifest, instead of the chosen one (MICROBOSH_MANIFEST)")
 	flags.StringVar(&a.config, "config", "", "file that remembers the chosen deployment")
+	flags.StringVar(&a.host, "host", a.getenv("MICROBOSH_HOST"), "address of this machine that VMs reach, for a bus of the command's own (MICROBOSH_HOST; default 127.0.0.1)")
 	flags.DurationVar(&a.wait, "wait", 0, "how long to wait for the bus (0 = some seconds)")
 	flags.BoolVarP(&a.yes, "yes", "n", false, "ask nothing")
 	flags.BoolVar(&a.ui.JSON, "json", false, "one JSON object per line on stdout")

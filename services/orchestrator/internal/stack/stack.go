@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -204,29 +205,56 @@ func (s *Stack) run(ctx context.Context) error {
 	if s.o.BusOnly {
 		return nil
 	}
-	registry, err := rememberedPort(s.dir, s.o.Host)
+	registry, err := rememberedPort(s.dir, "registry", s.o.Host)
 	if err != nil {
 		return err
 	}
-	return s.add(ctx, s.parts(self, url, registry)...)
+	parts := s.parts(self, url, registry)
+	if s.o.Cloud {
+		cloud, err := s.devcloud()
+		if err != nil {
+			return err
+		}
+		parts = append(parts, cloud)
+	}
+	return s.add(ctx, parts...)
 }
 
 // parts are the programs that need a bus.
 func (s *Stack) parts(self, url, registry string) []program {
 	on := func(more ...string) []string { return append(more, "--bus", url, "--keys", s.Keys()) }
-	out := []program{
+	return []program{
 		{name: "orchestrator", path: self, args: on("serve")},
 		{name: "registry", path: filepath.Join(s.o.Programs, "microbosh-registry"), args: on("--listen", registry)},
 		{name: "cpi-openstack", path: filepath.Join(s.o.Programs, "microbosh-cpi-openstack"), args: on()},
 	}
-	if s.o.Cloud {
-		dir := filepath.Join(s.dir, "devcloud")
-		s.mu.Lock()
-		s.cloud = dir
-		s.mu.Unlock()
-		out = append(out, program{name: "devcloud", path: filepath.Join(s.o.Programs, "devcloud"), args: []string{"--dir", dir}})
+}
+
+// devcloud is the cloud of this folder: always at the same address and with the
+// same password, because the manifest beside the folder names both.
+func (s *Stack) devcloud() (program, error) {
+	dir := filepath.Join(s.dir, "devcloud")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return program{}, fmt.Errorf("cannot make the cloud's folder: %w", err)
 	}
-	return out
+	listen, err := rememberedPort(s.dir, "devcloud", "127.0.0.1")
+	if err != nil {
+		return program{}, err
+	}
+	s.mu.Lock()
+	s.cloud = dir
+	s.mu.Unlock()
+	return program{name: "devcloud", path: filepath.Join(s.o.Programs, "devcloud"), args: []string{
+		"--dir", dir, "--listen", listen, "--password-file", filepath.Join(dir, "password"), "--subnet", subnet(s.dir),
+	}}, nil
+}
+
+// subnet gives each folder's cloud loopback addresses of its own, so that two
+// on one machine do not meet. 127.0 to 127.31 are left to others.
+func subnet(dir string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(dir))
+	return fmt.Sprintf("127.%d.0.0/16", 32+h.Sum32()%220)
 }
 
 // add starts programs and returns when all are ready.
