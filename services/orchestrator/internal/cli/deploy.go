@@ -126,6 +126,9 @@ func (a *app) verb(d chosen, s workflow.State, f deployFlags) (messages.Verb, st
 	wantsUpdate := f.update || f.updateIfExists || f.recreate
 	if s.Exists() || s.Run != nil {
 		switch {
+		case s.Run != nil && s.Run.Verb == messages.VerbCreate && f.updateIfExists && !f.update:
+			// The same command, given again while its create is under way.
+			return messages.VerbCreate, "Going on deploying micro BOSH instance", nil
 		case wantsUpdate:
 			return messages.VerbUpdate, "Updating", nil
 		case s.ConfigSHA1 != "":

@@ -227,6 +227,7 @@ func TestVerb(t *testing.T) {
 	const ok = ""
 	vm := &messages.VM{CID: "vm"}
 	exists := workflow.State{Snapshot: messages.Snapshot{UID: testUID, VM: vm, ConfigSHA1: "c"}}
+	creating := workflow.State{Snapshot: messages.Snapshot{UID: testUID}, Run: &workflow.Run{Verb: messages.VerbCreate}}
 	unfinished := workflow.State{Snapshot: messages.Snapshot{UID: testUID, VM: vm}}
 	for name, c := range map[string]struct {
 		state   workflow.State
@@ -235,19 +236,21 @@ func TestVerb(t *testing.T) {
 		verb    messages.Verb
 		refusal string
 	}{
-		"new":                        {workflow.State{}, deployFlags{}, false, messages.VerbCreate, ok},
-		"new, --update":              {workflow.State{}, deployFlags{update: true}, false, "", "No existing instance to update"},
-		"new, --update-if-exists":    {workflow.State{}, deployFlags{updateIfExists: true}, false, messages.VerbCreate, ok},
-		"new, --recreate":            {workflow.State{}, deployFlags{recreate: true}, false, "", "No existing instance to update"},
-		"new, no disk":               {workflow.State{}, deployFlags{}, true, "", "No persistent disk configured in micro_bosh.yml"},
-		"new, no disk, --update":     {workflow.State{}, deployFlags{update: true}, true, "", "No existing instance to update"},
-		"exists":                     {exists, deployFlags{}, false, "", "Instance exists. Did you mean to --update?"},
-		"exists, --update":           {exists, deployFlags{update: true}, false, messages.VerbUpdate, ok},
-		"exists, --update-if-exists": {exists, deployFlags{updateIfExists: true}, false, messages.VerbUpdate, ok},
-		"exists, --recreate":         {exists, deployFlags{recreate: true}, false, messages.VerbUpdate, ok},
-		"exists, no disk, --update":  {exists, deployFlags{update: true}, true, messages.VerbUpdate, ok},
-		"unfinished":                 {unfinished, deployFlags{}, false, messages.VerbCreate, ok},
-		"unfinished, --update":       {unfinished, deployFlags{update: true}, false, messages.VerbUpdate, ok},
+		"new":                          {workflow.State{}, deployFlags{}, false, messages.VerbCreate, ok},
+		"new, --update":                {workflow.State{}, deployFlags{update: true}, false, "", "No existing instance to update"},
+		"new, --update-if-exists":      {workflow.State{}, deployFlags{updateIfExists: true}, false, messages.VerbCreate, ok},
+		"new, --recreate":              {workflow.State{}, deployFlags{recreate: true}, false, "", "No existing instance to update"},
+		"new, no disk":                 {workflow.State{}, deployFlags{}, true, "", "No persistent disk configured in micro_bosh.yml"},
+		"new, no disk, --update":       {workflow.State{}, deployFlags{update: true}, true, "", "No existing instance to update"},
+		"exists":                       {exists, deployFlags{}, false, "", "Instance exists. Did you mean to --update?"},
+		"exists, --update":             {exists, deployFlags{update: true}, false, messages.VerbUpdate, ok},
+		"exists, --update-if-exists":   {exists, deployFlags{updateIfExists: true}, false, messages.VerbUpdate, ok},
+		"exists, --recreate":           {exists, deployFlags{recreate: true}, false, messages.VerbUpdate, ok},
+		"exists, no disk, --update":    {exists, deployFlags{update: true}, true, messages.VerbUpdate, ok},
+		"creating":                     {creating, deployFlags{}, false, messages.VerbCreate, ok},
+		"creating, --update-if-exists": {creating, deployFlags{updateIfExists: true}, false, messages.VerbCreate, ok},
+		"unfinished":                   {unfinished, deployFlags{}, false, messages.VerbCreate, ok},
+		"unfinished, --update":         {unfinished, deployFlags{update: true}, false, messages.VerbUpdate, ok},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
