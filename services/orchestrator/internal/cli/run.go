@@ -33,8 +33,8 @@ func (a *app) run(ctx context.Context, s *session, d chosen, r request, detach b
 		return nil, err
 	}
 	if s.alone() {
-		return nil, messages.Errorf(messages.CodeInterrupted, "interrupted: the %s of `%s' stops after the step under way", t.verb, t.deployment).
-			WithHint("nothing is forgotten: the same command goes on from here, `microbosh cancel` gives it up")
+		return nil, messages.Errorf(messages.CodeInterrupted, "interrupted: the %s of `%s' is not finished", t.verb, t.deployment).
+			WithHint("nothing is forgotten: the same command goes on from there; `microbosh cancel` gives it up")
 	}
 	return nil, messages.Errorf(messages.CodeInterrupted, "detached: the %s of `%s' goes on without this terminal", t.verb, t.deployment).
 		WithHint("the same command follows it again; `microbosh status` shows it, `microbosh cancel` ends it")

@@ -51,6 +51,7 @@ type Story struct {
 	steps  map[string]place // open and finished, by step id
 	began  map[string]time.Time
 	reason string
+	taken  bool // the last thing told is that the run changed hands
 
 	group      string
 	groupBegan time.Time
@@ -70,7 +71,9 @@ func (s *Story) Fact(run string, at time.Time, body any) []Line {
 	switch b := body.(type) {
 	case messages.RunClaimed:
 		s.verb = b.Verb
-		if b.Claim > 1 {
+		// Told once, however often it changed hands before it got anywhere.
+		if b.Claim > 1 && !s.taken {
+			s.taken = true
 			return s.lines(Line{Kind: KindNote, Time: at, Text: "the run goes on with another orchestrator"})
 		}
 	case messages.StepIntended:
@@ -110,6 +113,7 @@ func (s *Story) Progress(run string, at time.Time, p messages.Progress) []Line {
 
 func (s *Story) intended(at time.Time, i messages.StepIntended) []Line {
 	where := placeOf(s.verb, i)
+	s.taken = false
 	s.steps[i.StepID], s.began[i.StepID] = where, at
 	var out []Line
 	if where.group != s.group {
@@ -135,6 +139,7 @@ func (s *Story) ended(l Line) []Line {
 		return nil
 	}
 	s.index++
+	s.taken = false
 	s.groupEnded = l.Time
 	l.Stage, l.Group, l.Task, l.Index = where.stage, where.group, where.task, s.index
 	return s.lines(l)
