@@ -1,0 +1,163 @@
+package cpi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/services/cpi-openstack/internal/ledger"
+)
+
+// conclude works until the ledger has a result of this step. nil means that
+// the command is settled.
+func (s *Step) conclude(ctx context.Context) error {
+	for !s.entry.Final() {
+		result, err := s.try(ctx)
+		if err == nil {
+			err = s.entry.Write(ctx, result)
+		}
+		switch {
+		case err == nil:
+			s.report(result)
+			if !result.Status.Final() {
+				return nil
+			}
+		case errors.Is(err, ledger.ErrLost):
+			if err := s.yield(ctx); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+	return s.tidy(ctx)
+}
+
+// try runs the method until it has a result, its deadline passes, or ctx ends.
+func (s *Step) try(ctx context.Context) (messages.Result, error) {
+	method, known := s.worker.Methods[s.command.Method]
+	work, cancel := context.WithDeadline(ctx, s.command.Deadline)
+	defer cancel()
+	s.clean = false
+	outputs, err := s.attempt(work, method, known)
+	if err != nil && ctx.Err() == nil && work.Err() != nil && method.Creates && !errors.Is(err, ledger.ErrLost) && !s.clean {
+		s.Log.Warn().Err(err).Msg("the deadline passed; taking a last look")
+		look, cancel := context.WithTimeout(ctx, s.worker.Grace)
+		defer cancel()
+		work, s.settling = look, true
+		outputs, err = s.attempt(look, method, known)
+	}
+	switch {
+	case err == nil:
+		return s.success(outputs)
+	case ctx.Err() != nil:
+		return messages.Result{}, ctx.Err()
+	case errors.Is(err, ledger.ErrLost):
+		return messages.Result{}, err
+	}
+	return s.failure(err, work.Err() != nil), nil
+}
+
+// attempt runs the method again while its errors may pass.
+func (s *Step) attempt(ctx context.Context, method Method, known bool) (any, error) {
+	if !known {
+		return nil, messages.Errorf(messages.CodeNotSupported, "the CPI of %s knows no method %s", s.worker.Cloud, s.command.Method)
+	}
+	if s.secretsErr != nil {
+		return nil, s.secretsErr
+	}
+	var last error
+	for turn := 0; ; turn++ {
+		if ctx.Err() != nil {
+			return nil, errors.Join(ctx.Err(), last)
+		}
+		outputs, err := method.Run(ctx, s)
+		if err == nil || ctx.Err() != nil || !Transient(err) {
+			return outputs, err
+		}
+		last = err
+		s.Log.Warn().Err(err).Int("attempt", turn+1).Msg("trying again")
+		s.Progress("trying again: "+err.Error(), 0, 0)
+		if Pause(ctx, jitter(turn)) != nil {
+			return nil, err
+		}
+	}
+}
+
+func (s *Step) success(outputs any) (messages.Result, error) {
+	raw, err := json.Marshal(outputs)
+	if err != nil {
+		return messages.Result{}, fmt.Errorf("cannot encode the outputs of %s: %w", s.command.Method, err)
+	}
+	var named struct {
+		CID string `json:"cid"`
+	}
+	if outputs == nil {
+		raw = nil
+	} else if err := json.Unmarshal(raw, &named); err != nil {
+		named.CID = ""
+	}
+	return messages.Result{
+		Status: messages.ResultDone, Attempt: s.entry.Result().Attempt, CID: named.CID, Outputs: raw,
+	}, nil
+}
+
+// failure is final unless something may be in the cloud that nobody removed.
+func (s *Step) failure(err error, late bool) messages.Result {
+	said := messages.AsError(err)
+	if late && (said.Code == messages.CodeInternal || Transient(err)) {
+		said = messages.Errorf(messages.CodeDeadline, "%s was not done by its deadline: %w", s.command.Method, err).
+			WithHint("see that the cloud answers, then run the same command again")
+	}
+	before := s.entry.Result()
+	result := messages.Result{Status: messages.ResultFailed, Attempt: before.Attempt, Error: said}
+	if s.open() && !s.clean {
+		result.Status, result.CID, result.Deadline = messages.ResultUnsettled, before.CID, s.window.UTC()
+	}
+	return result
+}
+
+func (s *Step) report(r messages.Result) {
+	log := s.Log.Info()
+	if r.Error != nil {
+		log = s.Log.Warn().Str("code", string(r.Error.Code)).Str("err", r.Error.Message)
+	}
+	log.Str("op", s.command.Method).Str("cid", r.CID).Str("status", string(r.Status)).Msg("step ended")
+}
+
+// yield waits a little for the CPI that won the entry, which has the last word
+// when it lives. Then this one goes on from what is written there.
+func (s *Step) yield(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, messages.AckWait)
+	defer cancel()
+	var failed error
+	err := Await(wait, messages.AckWait/10, func(ctx context.Context) (bool, error) {
+		failed = s.entry.Reload(ctx)
+		return failed == nil && s.entry.Final(), failed
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil && wait.Err() == nil {
+		return err
+	}
+	s.remember()
+	return nil
+}
+
+// tidy removes what this process made and the final entry does not name.
+func (s *Step) tidy(ctx context.Context) error {
+	for _, cid := range slices.Compact(s.made) {
+		if cid == s.entry.Result().CID || s.remove == nil {
+			continue
+		}
+		s.Log.Warn().Str("cid", cid).Msg("another CPI ended this step; what was made here is removed")
+		if err := s.remove(ctx, cid); err != nil {
+			return fmt.Errorf("cannot remove %s, which lost against %s: %w", cid, s.entry.Result().CID, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package cpi
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+)
+
+const (
+	firstPause = 100 * time.Millisecond
+	longPause  = 10 * time.Second
+)
+
+// Transient tells whether the same work may succeed when it is done again. An
+// ambiguous answer is only dangerous to a create, which settles it itself.
+func Transient(err error) bool {
+	var e *messages.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case messages.CodeCloudTransient, messages.CodeCloudAmbiguous, messages.CodeNoService, messages.CodeBusUnreachable:
+		return true
+	}
+	return e.Retryable
+}
+
+func ambiguous(err error) bool { return messages.CodeOf(err) == messages.CodeCloudAmbiguous }
+
+// jitter is the pause before a next try: full jitter under a doubling bound.
+func jitter(turn int) time.Duration {
+	bound := min(firstPause<<min(turn, 10), longPause)
+	return time.Duration(rand.Int64N(int64(bound))) + time.Millisecond
+}
+
+// pollPause is the pause before a next look: short at first, and never past
+// left.
+func pollPause(turn int, left time.Duration) time.Duration {
+	return max(min(50*time.Millisecond<<min(turn, 6), left), time.Millisecond)
+}
+
+// Pause waits, or ends with ctx.
+func Pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Await looks until ready says that it is so, with pauses that grow to longest.
+func Await(ctx context.Context, longest time.Duration, ready func(context.Context) (bool, error)) error {
+	for turn := 0; ; turn++ {
+		ok, err := ready(ctx)
+		if ok || err != nil {
+			return err
+		}
+		if err := Pause(ctx, pollPause(turn, longest)); err != nil {
+			return err
+		}
+	}
+}

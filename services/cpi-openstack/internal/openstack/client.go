@@ -1,0 +1,157 @@
+package openstack
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+	osclient "github.com/gophercloud/gophercloud/v2/openstack"
+
+	"github.com/microbosh/microbosh/pkg/seal"
+)
+
+const (
+	dialTimeout   = 10 * time.Second
+	answerTimeout = 60 * time.Second
+	maxAnswer     = 32 << 20
+	maxSessions   = 64
+
+	// tagVersion is Nova's first API version that takes tags when a server is
+	// made (Queens).
+	tagVersion = "2.52"
+)
+
+// session is one user's access to one cloud.
+type session struct {
+	properties
+	compute, tagged, image, network, volume *gophercloud.ServiceClient
+}
+
+// sessions keeps a session, and its token, per properties.
+type sessions struct {
+	ring *seal.Ring
+
+	mu   sync.Mutex
+	open map[string]*slot // guarded by mu; by digest
+}
+
+// slot lets the first user log in while others wait for it.
+type slot struct {
+	turn    chan struct{} // holds a token
+	session *session
+}
+
+func (s *sessions) get(ctx context.Context, raw json.RawMessage) (*session, error) {
+	digest := s.ring.Digest(raw)
+	s.mu.Lock()
+	entry, ok := s.open[digest]
+	if !ok {
+		if len(s.open) >= maxSessions {
+			clear(s.open)
+		}
+		entry = &slot{turn: make(chan struct{}, 1)}
+		entry.turn <- struct{}{}
+		s.open[digest] = entry
+	}
+	s.mu.Unlock()
+	select {
+	case <-entry.turn:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { entry.turn <- struct{}{} }()
+	if entry.session == nil {
+		var err error
+		if entry.session, err = login(ctx, raw); err != nil {
+			return nil, err
+		}
+	}
+	return entry.session, nil
+}
+
+func login(ctx context.Context, raw json.RawMessage) (*session, error) {
+	p, err := parseProperties(raw)
+	if err != nil {
+		return nil, err
+	}
+	a := p.OpenStack
+	provider, err := osclient.NewClient(a.identityURL())
+	if err != nil {
+		return nil, missing("auth_url")
+	}
+	provider.UserAgent.Prepend("microbosh")
+	roots, err := a.roots()
+	if err != nil {
+		return nil, err
+	}
+	provider.HTTPClient = http.Client{Transport: bounded{&http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   dialTimeout,
+		TLSClientConfig:       &tls.Config{RootCAs: roots, InsecureSkipVerify: a.Connection.VerifyPeer != nil && !*a.Connection.VerifyPeer}, //nolint:gosec // asked for in the manifest
+		ResponseHeaderTimeout: answerTimeout,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       90 * time.Second,
+	}}}
+	if err := osclient.AuthenticateV3(ctx, provider, new(a.authOptions()), gophercloud.EndpointOpts{}); err != nil {
+		return nil, classify("log in at "+a.identityURL(), reads, err)
+	}
+	return services(p, provider)
+}
+
+func services(p properties, provider *gophercloud.ProviderClient) (*session, error) {
+	s := &session{properties: p}
+	where := gophercloud.EndpointOpts{Region: p.OpenStack.Region, Availability: p.OpenStack.availability()}
+	for _, service := range []struct {
+		name string
+		open func(*gophercloud.ProviderClient, gophercloud.EndpointOpts) (*gophercloud.ServiceClient, error)
+		into **gophercloud.ServiceClient
+	}{
+		{"compute", osclient.NewComputeV2, &s.compute},
+		{"image", osclient.NewImageV2, &s.image},
+		{"network", osclient.NewNetworkV2, &s.network},
+		{"volume", osclient.NewBlockStorageV3, &s.volume},
+	} {
+		client, err := service.open(provider, where)
+		if err != nil {
+			return nil, classify("find the "+service.name+" service", reads, err)
+		}
+		*service.into = client
+	}
+	tagged := *s.compute
+	tagged.Microversion = tagVersion
+	s.tagged = &tagged
+	return s, nil
+}
+
+// stateTimeout is how long a resource may take to become what it should.
+func (s *session) stateTimeout() time.Duration {
+	if s.OpenStack.StateTimeout > 0 {
+		return time.Duration(s.OpenStack.StateTimeout) * time.Second
+	}
+	return 300 * time.Second
+}
+
+// bounded cuts answers that are longer than any that makes sense.
+type bounded struct{ http.RoundTripper }
+
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := b.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	answer.Body = limited{io.LimitReader(answer.Body, maxAnswer), answer.Body}
+	return answer, nil
+}
+
+type limited struct {
+	io.Reader
+	io.Closer
+}
+

@@ -1,0 +1,145 @@
+package openstack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/gophercloud/gophercloud/v2"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+)
+
+// maxReason bounds what is quoted of an error answer.
+const maxReason = 300
+
+// effect says whether a request that got no clear answer may have changed
+// something.
+type effect bool
+
+const (
+	reads  effect = false
+	writes effect = true
+)
+
+var quotaPattern = regexp.MustCompile(`(?i)quota|exceed|limit`)
+
+// classify turns an error of the cloud into one with a code. doing is what was
+// tried: "list servers".
+func classify(doing string, e effect, err error) error {
+	if err == nil {
+		return nil
+	}
+	var already *messages.Error
+	if errors.As(err, &already) {
+		return fmt.Errorf("cannot %s: %w", doing, err)
+	}
+	var failedAuth gophercloud.ErrUnableToReauthenticate
+	if errors.As(err, &failedAuth) {
+		return classify(doing, reads, failedAuth.ErrReauth) // the request itself was refused
+	}
+	var answer gophercloud.ErrUnexpectedResponseCode
+	if errors.As(err, &answer) {
+		return classifyAnswer(doing, e, answer)
+	}
+	var missing gophercloud.ErrEndpointNotFound
+	if errors.As(err, &missing) {
+		return messages.Errorf(messages.CodeCloudInvalid, "cannot %s: the catalog has no such service", doing).
+			WithHint("check region and endpoint_type in cloud.properties.openstack")
+	}
+	return classifyTransport(doing, e, err)
+}
+
+func classifyAnswer(doing string, e effect, answer gophercloud.ErrUnexpectedResponseCode) error {
+	why := reason(answer)
+	fail := func(code messages.Code, hint string) error {
+		out := messages.Errorf(code, "cannot %s: the cloud answered %d: %s", doing, answer.Actual, why)
+		if hint != "" {
+			out = out.WithHint("%s", hint)
+		}
+		return out
+	}
+	switch answer.Actual {
+	case http.StatusUnauthorized:
+		return fail(messages.CodeCloudAuth, "check username, api_key, tenant and domain in cloud.properties.openstack")
+	case http.StatusForbidden, http.StatusRequestEntityTooLarge:
+		if quotaPattern.MatchString(why) {
+			return fail(messages.CodeCloudQuota, "free something in the project or have its quota raised, then run the same command again")
+		}
+		if answer.Actual == http.StatusForbidden {
+			return fail(messages.CodeCloudAuth, "the user lacks the role for this; ask the cloud's operator")
+		}
+		return fail(messages.CodeCloudTransient, "")
+	case http.StatusNotFound:
+		return fail(messages.CodeCloudNotFound, "")
+	case http.StatusConflict:
+		return fail(messages.CodeCloudConflict, "")
+	case http.StatusTooManyRequests, http.StatusRequestTimeout:
+		return fail(messages.CodeCloudTransient, "")
+	}
+	switch {
+	case answer.Actual >= 500 && e == writes:
+		return fail(messages.CodeCloudAmbiguous, "")
+	case answer.Actual >= 500:
+		return fail(messages.CodeCloudTransient, "")
+	}
+	return fail(messages.CodeCloudInvalid, "")
+}
+
+// classifyTransport is for answers that did not come, or came in pieces. Only
+// when nobody listened is it sure that nothing happened.
+func classifyTransport(doing string, e effect, err error) error {
+	var op *net.OpError
+	if e == reads || (errors.As(err, &op) && op.Op == "dial") {
+		if errors.Is(err, context.Canceled) {
+			return fmt.Errorf("cannot %s: %w", doing, err)
+		}
+		return messages.Errorf(messages.CodeCloudTransient, "cannot %s: %w", doing, err).
+			WithHint("see that the cloud's API answers from here")
+	}
+	return messages.Errorf(messages.CodeCloudAmbiguous, "cannot %s: no whole answer came: %w", doing, err)
+}
+
+// reason finds the words in an error answer, whichever service's shape it has.
+func reason(answer gophercloud.ErrUnexpectedResponseCode) string {
+	var tree any
+	text := strings.TrimSpace(string(answer.Body))
+	if json.Unmarshal(answer.Body, &tree) == nil {
+		if found := message(tree, 4); found != "" {
+			text = found
+		}
+	}
+	if text == "" {
+		text = http.StatusText(answer.Actual)
+	}
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > maxReason {
+		text = text[:maxReason] + "..."
+	}
+	return text
+}
+
+func message(tree any, depth int) string {
+	node, ok := tree.(map[string]any)
+	if !ok || depth == 0 {
+		return ""
+	}
+	if text, ok := node["message"].(string); ok {
+		return text
+	}
+	for _, child := range node {
+		if text := message(child, depth-1); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+func hasCode(err error, code messages.Code) bool { return messages.CodeOf(err) == code }
+
+func notFound(err error) bool { return hasCode(err, messages.CodeCloudNotFound) }
