@@ -103,7 +103,11 @@ func (c *child) keep(ctx context.Context) {
 		if time.Since(began) > steady {
 			pause = firstPause
 		}
-		c.log.Warn().Err(err).Dur("pause", pause).Msg("a part ended and is started again")
+		level := zerolog.WarnLevel
+		if !c.wasReady() {
+			level = zerolog.DebugLevel // it may be waiting for a predecessor to end
+		}
+		c.log.WithLevel(level).Err(err).Dur("pause", pause).Msg("a part ended and is started again")
 		t := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
