@@ -45,7 +45,7 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_V):
 	@mv $(TOOLS)/golangci-lint $@
 
 generate: ## write what is generated from the code
-	@$(GO) generate ./...
+	@$(GO) test ./pkg/messages -update
 
 demo: build ## deploy and delete a micro BOSH on this machine (KEEP=1 keeps it)
 	@KEEP=$(KEEP) $(GO) run ./deploy/examples/dev/demo
