@@ -23,8 +23,9 @@ import (
 // LevelVariable names the environment variable with the log level.
 const LevelVariable = "MICROBOSH_LOG"
 
-// Main runs a program until it ends or is told to: SIGINT and SIGTERM end ctx, a
-// second one ends the process at once. It returns the exit code.
+// Main runs a program until it ends or is told to: SIGINT and SIGTERM end ctx, and
+// run ends what it started in its own order; a second signal ends the process at
+// once. It returns the exit code: 0 also when run ends because ctx did.
 func Main(name string, run func(ctx context.Context, log zerolog.Logger) error) int {
 	log := Logger(os.Stderr, name)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -39,10 +40,11 @@ func Main(name string, run func(ctx context.Context, log zerolog.Logger) error) 
 			select {
 			case s := <-signals:
 				if stopping {
-					os.Exit(130)
+					os.Exit(exitCode(s))
 				}
 				log.Info().Str("signal", s.String()).Msg("stopping")
 				cancel()
+				tell(log, daemon.SdNotifyStopping)
 			case <-finished:
 				return
 			}
@@ -51,10 +53,22 @@ func Main(name string, run func(ctx context.Context, log zerolog.Logger) error) 
 	err := run(ctx, log)
 	if err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
 		e := messages.AsError(err)
-		log.Error().Err(err).Str("code", string(e.Code)).Str("hint", e.Hint).Msg("ended")
+		event := log.Error().AnErr("err", err).Str("code", string(e.Code))
+		if e.Hint != "" {
+			event = event.Str("hint", e.Hint)
+		}
+		event.Msg("ended")
 		return 1
 	}
 	return 0
+}
+
+// exitCode is the shell's for a signal: 130 for Ctrl-C.
+func exitCode(s os.Signal) int {
+	if n, ok := s.(syscall.Signal); ok {
+		return 128 + int(n)
+	}
+	return 1
 }
 
 // Logger writes to w: for people when it is a terminal, else JSON lines. The
@@ -67,7 +81,13 @@ func Logger(w io.Writer, name string) zerolog.Logger {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != ""}
 	}
-	return zerolog.New(w).Level(level).With().Timestamp().Str("program", name).Logger()
+	return zerolog.New(w).Level(level).Hook(zerolog.HookFunc(stamp)).With().Str("program", name).Logger()
+}
+
+// stamp is the time in UTC and milliseconds. zerolog's own takes its form from
+// a global, which a package has no business to set.
+func stamp(e *zerolog.Event, _ zerolog.Level, _ string) {
+	e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00"))
 }
 
 // Ready tells whoever started the program that it serves: READY=1 on
@@ -79,15 +99,21 @@ func Ready() error {
 	return nil
 }
 
-// HostID is a stable id of this host: programs with the same one can read each
-// other's paths. It is a hash, for the machine id itself is confidential.
-func HostID() string {
-	id, err := os.ReadFile("/etc/machine-id")
-	if err != nil || len(strings.TrimSpace(string(id))) == 0 {
-		name, _ := os.Hostname()
-		id = []byte(name)
+// tell says something to whoever started the program, if they listen.
+func tell(log zerolog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Debug().AnErr("err", err).Msg("the one who started this program cannot be told")
 	}
-	sum := sha256.Sum256(append([]byte("microbosh host "), id...))
+}
+
+// HostID is a stable id of this host: programs with the same one can read each
+// other's paths. Containers made from one image share its machine id but not
+// their files, so the host's name is part of it. It is a hash, for the machine
+// id itself is confidential.
+func HostID() string {
+	id, _ := os.ReadFile("/etc/machine-id") // without one the name has to do
+	name, _ := os.Hostname()
+	sum := sha256.Sum256([]byte("microbosh host\n" + strings.TrimSpace(string(id)) + "\n" + name))
 	return hex.EncodeToString(sum[:8])
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -38,6 +40,11 @@ func TestMain(m *testing.M) {
 			fmt.Println("stopping")
 			select {}
 		}))
+	case "log":
+		log := daemon.Logger(os.Stdout, "test")
+		log.Debug().Msg("debug")
+		log.Info().Str("op", "x").Msg("info")
+		os.Exit(0)
 	case "fail":
 		os.Exit(daemon.Main("test", func(context.Context, zerolog.Logger) error { return errors.New("broken") }))
 	}
@@ -47,7 +54,7 @@ func TestMain(m *testing.M) {
 func child(t *testing.T, mode string, env ...string) (*exec.Cmd, *bufio.Scanner, *bytes.Buffer) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(append(os.Environ(), "DAEMON_TEST="+mode), env...)
+	cmd.Env = append(append(os.Environ(), "DAEMON_TEST="+mode, "GORACE=atexit_sleep_ms=0"), env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -85,26 +92,50 @@ func TestTermEndsInOrder(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	if n, err := listener.Read(buffer); err != nil || string(buffer[:n]) != "STOPPING=1" {
+		t.Errorf("told %q, %v", buffer[:n], err)
+	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("ended with %v", err)
 	}
 }
 
-func TestSecondSignalEndsAtOnce(t *testing.T) {
+func TestLogLines(t *testing.T) {
 	t.Parallel()
-	cmd, lines, _ := child(t, "hang")
-	expect(t, lines, "up")
-	for _, next := range []string{"stopping", ""} {
-		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-			t.Fatal(err)
+	for level, want := range map[string]int{"": 1, "debug": 2, "info": 1, "error": 0, "nonsense": 1} {
+		cmd, lines, _ := child(t, "log", daemon.LevelVariable+"="+level)
+		count := 0
+		for ; lines.Scan(); count++ {
+			var line struct{ Level, Program, Time, Message string }
+			if err := json.Unmarshal(lines.Bytes(), &line); err != nil || line.Program != "test" {
+				t.Errorf("%s: line %q: %v", level, lines.Text(), err)
+			}
+			if at, err := time.Parse(time.RFC3339, line.Time); err != nil || at.Location() != time.UTC || len(line.Time) != len("2006-01-02T15:04:05.000Z") {
+				t.Errorf("%s: time %q: %v", level, line.Time, err)
+			}
 		}
-		if next != "" {
-			expect(t, lines, next)
+		if err := cmd.Wait(); err != nil || count != want {
+			t.Errorf("%q: %d lines, want %d; %v", level, count, want, err)
 		}
 	}
-	var exit *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
-		t.Errorf("ended with %v", err)
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	for second, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
+		cmd, lines, _ := child(t, "hang")
+		expect(t, lines, "up")
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, lines, "stopping")
+		if err := cmd.Process.Signal(second); err != nil {
+			t.Fatal(err)
+		}
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != code {
+			t.Errorf("%v: ended with %v", second, err)
+		}
 	}
 }
 
