@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,7 +17,8 @@ import (
 // progressEvery is the shortest time between two progress events of a step.
 const progressEvery = 250 * time.Millisecond
 
-// Step is one step command at work. Only its method's goroutine uses it.
+// Step is one step command at work. Only its method's goroutine uses it, but
+// for Progress.
 type Step struct {
 	Log zerolog.Logger
 
@@ -33,7 +35,8 @@ type Step struct {
 	made     []string  // what this process posted
 	remove   func(ctx context.Context, cid string) error
 
-	told time.Time // when progress was last told
+	mu   sync.Mutex
+	told time.Time // guarded by mu; when progress was last told
 }
 
 // ID is the step id.
@@ -58,10 +61,15 @@ func (s *Step) Args(into any) error {
 // Progress tells people how far the step is, a few times a second at most.
 func (s *Step) Progress(message string, done, total int64) {
 	now := time.Now()
-	if now.Sub(s.told) < progressEvery {
+	s.mu.Lock()
+	soon := now.Sub(s.told) < progressEvery
+	if !soon {
+		s.told = now
+	}
+	s.mu.Unlock()
+	if soon {
 		return
 	}
-	s.told = now
 	_, name, _, _ := messages.ParseStepID(s.ID())
 	data, err := messages.Envelope{
 		ID: uuid.NewString(), Type: messages.Type(messages.ClassEvent, messages.EventProgress), Source: s.worker.source, Time: now,

@@ -154,4 +154,3 @@ type limited struct {
 	io.Reader
 	io.Closer
 }
-

@@ -1,0 +1,78 @@
+package openstack
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sort"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/layer3/floatingips"
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+)
+
+// addressesOf lists a server's addresses of one kind, fixed or floating; IPv4
+// before IPv6.
+func addressesOf(server *servers.Server, kind string) []string {
+	type address struct {
+		Address string `json:"addr"`
+		Version int    `json:"version"`
+		Kind    string `json:"OS-EXT-IPS:type"`
+	}
+	var found []address
+	names := make([]string, 0, len(server.Addresses))
+	for name := range server.Addresses {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		raw, err := json.Marshal(server.Addresses[name])
+		var list []address
+		if err != nil || json.Unmarshal(raw, &list) != nil {
+			continue
+		}
+		for _, a := range list {
+			if a.Kind == kind || (a.Kind == "" && kind == "fixed") {
+				found = append(found, a)
+			}
+		}
+	}
+	slices.SortStableFunc(found, func(a, b address) int { return a.Version - b.Version })
+	out := make([]string, 0, len(found))
+	for _, a := range found {
+		out = append(out, a.Address)
+	}
+	return out
+}
+
+// assignFloating gives the server the vip, which must be allocated already. It
+// moves from the server that has it, as BOSH does.
+func (s *session) assignFloating(ctx context.Context, cid string, vip *network) error {
+	if vip == nil {
+		return nil // a new server has none
+	}
+	have, err := all(ctx, "list floating IPs", floatingips.List(s.network, floatingips.ListOpts{FloatingIP: vip.IP}), floatingips.ExtractFloatingIPs)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(have, func(f floatingips.FloatingIP) bool { return f.FloatingIP == vip.IP })
+	if i < 0 {
+		return messages.Errorf(messages.CodeCloudNotFound, "Floating IP %s not allocated", vip.IP).
+			WithHint("openstack floating ip create --floating-ip-address %s NETWORK allocates it to the project", vip.IP)
+	}
+	mine, err := all(ctx, "list ports", ports.List(s.network, ports.ListOpts{DeviceID: cid}), ports.ExtractPorts)
+	if err != nil {
+		return err
+	}
+	mine = slices.DeleteFunc(mine, func(p ports.Port) bool { return p.DeviceID != cid })
+	if len(mine) == 0 {
+		return messages.Errorf(messages.CodeCloudTransient, "Server `%s' has no port yet", cid)
+	}
+	if have[i].PortID == mine[0].ID {
+		return nil
+	}
+	options := floatingips.UpdateOpts{PortID: &mine[0].ID}
+	return classify("assign the floating IP "+vip.IP, writes, floatingips.Update(ctx, s.network, have[i].ID, options).Err)
+}

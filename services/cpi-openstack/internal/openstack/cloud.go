@@ -1,0 +1,157 @@
+package openstack
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2/pagination"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/seal"
+	"github.com/microbosh/microbosh/services/cpi-openstack/internal/cpi"
+)
+
+// Name is the manifest's cloud.plugin that this CPI serves.
+const Name = "openstack"
+
+// Keys of a resource's metadata that say whose it is.
+const (
+	tagDeployment = "microbosh-deployment"
+	tagUID        = "microbosh-uid"
+	tagStep       = "microbosh-step"
+)
+
+// longestPoll is the longest pause between two looks at a resource.
+const longestPoll = 2 * time.Second
+
+// Bus is the part of *bus.Conn that the methods need: they call the registry.
+type Bus interface {
+	Call(ctx context.Context, subject string, request, reply any) error
+}
+
+// Options configure a Cloud.
+type Options struct {
+	Bus  Bus
+	Ring *seal.Ring // the CPI's: tells clouds and settings apart, opens replies
+	Keys string     // folder with registry.xpub and registry.http; registry.json lies beside it
+}
+
+// Cloud is the CPI's methods.
+type Cloud struct {
+	registry registry
+	sessions sessions
+}
+
+// New makes the methods; nothing is contacted or read before one is used.
+func New(o Options) *Cloud {
+	return &Cloud{
+		registry: registry{bus: o.Bus, ring: o.Ring, keys: o.Keys},
+		sessions: sessions{ring: o.Ring, open: map[string]*slot{}},
+	}
+}
+
+// Info describes this CPI.
+func Info() messages.CPIInfo {
+	return messages.CPIInfo{StemcellFormats: []string{"openstack-raw", "openstack-qcow2", "openstack-light"}, APIVersion: 2}
+}
+
+// Methods are the step commands.
+func (c *Cloud) Methods() map[string]cpi.Method {
+	return map[string]cpi.Method{
+		messages.MethodCreateStemcell: {Creates: true, Run: method(c, c.createStemcell)},
+		messages.MethodDeleteStemcell: {Run: method(c, c.deleteStemcell)},
+		messages.MethodCreateVM:       {Creates: true, Run: method(c, c.createVM)},
+		messages.MethodDeleteVM:       {Run: method(c, c.deleteVM)},
+		messages.MethodSetVMMetadata:  {Run: method(c, c.setVMMetadata)},
+		messages.MethodDiscoverIP:     {Run: method(c, c.discoverIP)},
+		messages.MethodCreateDisk:     {Creates: true, Run: method(c, c.createDisk)},
+		messages.MethodDeleteDisk:     {Run: method(c, c.deleteDisk)},
+		messages.MethodAttachDisk:     {Run: method(c, c.attachDisk)},
+		messages.MethodDetachDisk:     {Run: method(c, c.detachDisk)},
+	}
+}
+
+// Queries are the reads.
+func (c *Cloud) Queries() map[string]cpi.Query {
+	return map[string]cpi.Query{messages.SvcHasVM: c.hasVM}
+}
+
+// method gives a method its arguments and its session.
+func method[A any](c *Cloud, run func(context.Context, *cpi.Step, *session, A) (any, error)) func(context.Context, *cpi.Step) (any, error) {
+	return func(ctx context.Context, s *cpi.Step) (any, error) {
+		var args A
+		if err := s.Args(&args); err != nil {
+			return nil, err
+		}
+		session, err := c.sessions.get(ctx, s.Secrets().Properties)
+		if err != nil {
+			return nil, err
+		}
+		return run(ctx, s, session, args)
+	}
+}
+
+// require refuses empty ids: to a cloud an empty filter means everything.
+func require(what, id string) error {
+	if id == "" {
+		return messages.Errorf(messages.CodeMalformed, "the command names no %s", what)
+	}
+	return nil
+}
+
+// requireTags checks that a create says whose it will be, and that it is the
+// step's own.
+func requireTags(s *cpi.Step, t messages.Tags) error {
+	if t.Step != s.ID() || t.UID == "" || t.Deployment != s.Deployment() {
+		return messages.Errorf(messages.CodeMalformed, "the tags of %s are not its own", s.ID())
+	}
+	return nil
+}
+
+func metadata(t messages.Tags) map[string]string {
+	return map[string]string{tagDeployment: t.Deployment, tagUID: t.UID, tagStep: t.Step}
+}
+
+// foreign says that a resource is not the one that the command means.
+func foreign(what, cid, owner string) error {
+	return messages.Errorf(messages.CodeCloudForeign, "%s %s does not carry the step id %s of its owner", what, cid, owner).
+		WithHint("it was made by somebody else, or its tags were edited; look at it, and delete it by hand if it is yours").WithDetail("cid", cid)
+}
+
+// decode reads cloud_properties; unknown keys are other CPIs' business.
+func decode(what string, raw json.RawMessage, into any) error {
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return messages.Errorf(messages.CodeManifestInvalid, "the cloud_properties of %s cannot be read: %v", what, err)
+	}
+	return nil
+}
+
+// all reads every page of a listing.
+func all[T any](ctx context.Context, doing string, pager pagination.Pager, extract func(pagination.Page) ([]T, error)) ([]T, error) {
+	var out []T
+	err := pager.EachPage(ctx, func(_ context.Context, page pagination.Page) (bool, error) {
+		list, err := extract(page)
+		out = append(out, list...)
+		return err == nil, err
+	})
+	if err != nil {
+		return nil, classify(doing, reads, err)
+	}
+	return out, nil
+}
+
+// await waits for a resource, for the cloud's state_timeout at most.
+func (s *session) await(ctx context.Context, what, state string, ready func(context.Context) (bool, error)) error {
+	limited, cancel := context.WithTimeout(ctx, s.stateTimeout())
+	defer cancel()
+	err := cpi.Await(limited, longestPoll, ready)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return messages.Errorf(messages.CodeCloudTransient, "%s is not %s after %s", what, state, s.stateTimeout()).
+			WithHint("look at it in the cloud; a slow cloud needs a larger state_timeout")
+	}
+	return err
+}

@@ -1,0 +1,201 @@
+package openstack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/seal"
+)
+
+const (
+	registryRole = "registry"
+	maxFile      = 4096
+	putTries     = 8
+)
+
+// registry is the CPI's view of the registry service.
+type registry struct {
+	bus  Bus
+	ring *seal.Ring
+	keys string
+}
+
+// endpoint is where agents read their settings over HTTP, with the credential
+// inside. Its files are read anew each time: the registry may have moved.
+func (r registry) endpoint() (string, error) {
+	var where struct {
+		URL string `json:"url"`
+	}
+	about, err := readFile(filepath.Join(filepath.Dir(filepath.Clean(r.keys)), "registry.json"))
+	if err != nil {
+		return "", err
+	}
+	if json.Unmarshal(about, &where) != nil || where.URL == "" {
+		return "", messages.Errorf(messages.CodeStateInvalid, "registry.json tells no url")
+	}
+	credential, err := readFile(filepath.Join(r.keys, "registry.http"))
+	if err != nil {
+		return "", err
+	}
+	user, password, ok := strings.Cut(strings.TrimSpace(string(credential)), ":")
+	u, err := url.Parse(where.URL)
+	if err != nil || !ok {
+		return "", messages.Errorf(messages.CodeStateInvalid, "registry.json or registry.http cannot be read")
+	}
+	u.User = url.UserPassword(user, password)
+	return u.String(), nil
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, messages.Errorf(messages.CodeNoService, "cannot find the registry: %w", err).
+			WithHint("start microbosh-registry with the same --keys folder")
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile))
+}
+
+// store puts settings for a VM, and records from which addresses it will ask
+// for them. revision is what this process knows to be stored, 0 = nothing.
+func (r registry) store(ctx context.Context, name string, settings []byte, addresses []string, revision uint64) (uint64, error) {
+	for range putTries {
+		next, err := r.put(ctx, name, settings, addresses, revision)
+		if !hasCode(err, messages.CodeConflict) {
+			return next, err
+		}
+		_, revision, err = r.get(ctx, name)
+		if err != nil && !hasCode(err, messages.CodeSettingsNotFound) {
+			return 0, err
+		}
+	}
+	return 0, busy(name)
+}
+
+// setDisk records where a disk is attached; an empty path removes it. A VM
+// without settings has nothing to change.
+func (r registry) setDisk(ctx context.Context, name, disk, path string, addresses []string) error {
+	for range putTries {
+		have, revision, err := r.get(ctx, name)
+		if hasCode(err, messages.CodeSettingsNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		next, err := withDisk(have, disk, path)
+		if err != nil || bytes.Equal(have, next) {
+			return err
+		}
+		if _, err = r.put(ctx, name, next, addresses, revision); !hasCode(err, messages.CodeConflict) {
+			return err
+		}
+	}
+	return busy(name)
+}
+
+func busy(name string) error {
+	return messages.Errorf(messages.CodeCloudTransient, "the settings of %s are written by others all the time", name)
+}
+
+func (r registry) put(ctx context.Context, name string, settings []byte, addresses []string, revision uint64) (uint64, error) {
+	to, err := seal.PublicKey(r.keys, registryRole)
+	if err != nil {
+		return 0, messages.Errorf(messages.CodeNoService, "cannot seal for the registry: %w", err).
+			WithHint("start microbosh-registry with the same --keys folder")
+	}
+	box, err := r.ring.Seal(to, json.RawMessage(settings))
+	if err != nil {
+		return 0, fmt.Errorf("cannot seal the settings of %s: %w", name, err)
+	}
+	var reply messages.SettingsPutReply
+	request := messages.SettingsPut{
+		Name: name, Settings: box, Digest: r.ring.Digest(settings), Addresses: addresses, Revision: revision,
+	}
+	err = r.call(ctx, "store", name, messages.SvcSettingsPut, request, &reply)
+	return reply.Revision, err
+}
+
+func (r registry) get(ctx context.Context, name string) ([]byte, uint64, error) {
+	var reply messages.SettingsReply
+	request := messages.SettingsGet{Name: name, Asker: r.ring.Public()}
+	if err := r.call(ctx, "read", name, messages.SvcSettingsGet, request, &reply); err != nil {
+		return nil, 0, err
+	}
+	var settings json.RawMessage
+	if err := r.ring.Open(reply.Settings, &settings); err != nil {
+		return nil, 0, fmt.Errorf("cannot open the settings of %s: %w", name, err)
+	}
+	return settings, reply.Revision, nil
+}
+
+func (r registry) delete(ctx context.Context, name string) error {
+	return r.call(ctx, "delete", name, messages.SvcSettingsDelete, messages.SettingsDelete{Name: name}, nil)
+}
+
+// call asks the registry. A call without an answer may be made again.
+func (r registry) call(ctx context.Context, verb, name, method string, request, reply any) error {
+	err := r.bus.Call(ctx, messages.ServiceSubject(messages.ServiceRegistry, method), request, reply)
+	if err == nil {
+		return nil
+	}
+	var said *messages.Error
+	if ctx.Err() == nil && !errors.As(err, &said) {
+		return messages.Errorf(messages.CodeNoService, "cannot %s the settings of %s: %w", verb, name, err)
+	}
+	return fmt.Errorf("cannot %s the settings of %s: %w", verb, name, err)
+}
+
+// withDisk changes disks.persistent and leaves everything else as it was.
+func withDisk(settings []byte, disk, path string) ([]byte, error) {
+	tree, disks, persistent := map[string]json.RawMessage{}, map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	for _, level := range []struct {
+		raw  func() json.RawMessage
+		into *map[string]json.RawMessage
+	}{
+		{func() json.RawMessage { return settings }, &tree},
+		{func() json.RawMessage { return tree["disks"] }, &disks},
+		{func() json.RawMessage { return disks["persistent"] }, &persistent},
+	} {
+		raw := level.raw()
+		if len(raw) == 0 || string(raw) == "null" {
+			continue
+		}
+		if json.Unmarshal(raw, level.into) != nil {
+			return nil, messages.Errorf(messages.CodeMalformed, "the stored settings cannot be read")
+		}
+	}
+	have := persistent[disk]
+	if path == "" {
+		if have == nil {
+			return settings, nil
+		}
+		delete(persistent, disk)
+	} else {
+		next, err := json.Marshal(path)
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Equal(have, next) {
+			return settings, nil
+		}
+		persistent[disk] = next
+	}
+	var err error
+	if disks["persistent"], err = json.Marshal(persistent); err != nil {
+		return nil, err
+	}
+	if tree["disks"], err = json.Marshal(disks); err != nil {
+		return nil, err
+	}
+	return json.Marshal(tree)
+}
