@@ -43,12 +43,16 @@ func (s *Step) try(ctx context.Context) (messages.Result, error) {
 	defer cancel()
 	s.clean = false
 	outputs, err := s.attempt(work, method, known)
-	if err != nil && ctx.Err() == nil && work.Err() != nil && method.Creates && !errors.Is(err, ledger.ErrLost) && !s.clean {
+	late := work.Err() != nil
+	if err != nil && late && ctx.Err() == nil && method.Creates && !errors.Is(err, ledger.ErrLost) && !s.clean {
 		s.Log.Warn().Err(err).Msg("the deadline passed; taking a last look")
 		look, cancel := context.WithTimeout(ctx, s.worker.Grace)
 		defer cancel()
-		work, s.settling = look, true
-		outputs, err = s.attempt(look, method, known)
+		s.settling = true
+		cause := err
+		if outputs, err = s.attempt(look, method, known); s.clean && !s.command.Settle {
+			err = cause // of nothing being there
+		}
 	}
 	switch {
 	case err == nil:
@@ -58,7 +62,7 @@ func (s *Step) try(ctx context.Context) (messages.Result, error) {
 	case errors.Is(err, ledger.ErrLost):
 		return messages.Result{}, err
 	}
-	return s.failure(err, work.Err() != nil), nil
+	return s.failure(err, late), nil
 }
 
 // attempt runs the method again while its errors may pass.
