@@ -41,8 +41,8 @@ type Maker struct {
 	// Undo removes what Prepare did, when nothing was made; nil = nothing.
 	Undo func(ctx context.Context) error
 
-	// Fenced says that the cloud itself refuses a second one, so there is
-	// nothing to wait for.
+	// Fenced says that the cloud itself refuses a second one, with
+	// cloud_conflict, so a next request need not wait for the last.
 	Fenced bool
 }
 
@@ -56,7 +56,7 @@ func (s *Step) Create(ctx context.Context, m Maker) (string, error) {
 		if cid != "" || err != nil {
 			return cid, err
 		}
-		if !m.Fenced && time.Now().Before(s.window) {
+		if (!m.Fenced || s.settling) && time.Now().Before(s.window) {
 			s.Progress("looking for what an earlier request made", 0, 0)
 			if err := Pause(ctx, pollPause(turn, time.Until(s.window))); err != nil {
 				return "", err
@@ -159,8 +159,8 @@ func (s *Step) refused(ctx context.Context, m Maker, err error) error {
 	if Transient(err) || ctx.Err() != nil {
 		return err
 	}
-	if !m.Fenced && time.Now().Before(s.window) {
-		return err
+	if time.Now().Before(s.window) && !(m.Fenced && messages.CodeOf(err) == messages.CodeCloudConflict) {
+		return err // an earlier request may still take effect
 	}
 	return s.nothing(ctx, m, err)
 }
