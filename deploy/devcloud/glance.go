@@ -48,11 +48,6 @@ func (i *image) json() map[string]any {
 func (c *Cloud) imagePath(id string) string { return filepath.Join(c.o.Dir, "images", id) }
 
 func (c *Cloud) glance(private func(string, handle)) {
-	private("GET /image/{$}", func(*http.Request) (int, any, error) {
-		return http.StatusMultipleChoices, map[string]any{"versions": []map[string]any{{
-			"id": "v2.16", "status": "CURRENT", "links": []map[string]string{{"rel": "self", "href": c.URL() + "/image/v2/"}},
-		}}}, nil
-	})
 	private("POST /image/v2/images", c.createImage)
 	private("GET /image/v2/images", c.listImages)
 	private("GET /image/v2/images/{id}", c.withImage(func(i *image, _ *http.Request) (int, any, error) { return http.StatusOK, i.json(), nil }))

@@ -62,6 +62,14 @@ func (c *Cloud) handler() http.Handler {
 	mux.HandleFunc("GET /devcloud/state", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, c.Inventory()) })
 	mux.HandleFunc("PUT /devcloud/faults", c.putFaults)
 	mux.HandleFunc("GET /devcloud/calls", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, c.faults.calls()) })
+	for root, v := range map[string]string{"/network/": "v2.0", "/image/": "v2.16", "/volume/": "v3.0", "/volume/v3/": "v3.0", "/volume/v3/{project}/": "v3.0"} {
+		open("GET "+root+"{$}", func(*http.Request) (int, any, error) {
+			return http.StatusOK, map[string]any{"versions": []map[string]any{{
+				"id": v, "status": "CURRENT", "version": "3.70", "min_version": "3.0",
+				"links": []map[string]string{{"rel": "self", "href": c.URL() + "/network/v2.0/"}},
+			}}}, nil
+		})
+	}
 	for _, root := range []string{"/compute/", "/compute/v2.1/{$}"} {
 		open("GET "+root, func(*http.Request) (int, any, error) {
 			return http.StatusOK, map[string]any{"version": map[string]any{"id": "v2.1", "status": "CURRENT", "version": "2.90", "min_version": "2.1"}}, nil
