@@ -121,13 +121,18 @@ func (c *Cloud) NetworkID() string { return c.networkID }
 // Run serves until ctx ends, then ends every server.
 func (c *Cloud) Run(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- c.server.Serve(c.listener) }()
+	go func() {
+		err := c.server.Serve(c.listener)
+		if errors.Is(err, http.ErrServerClosed) {
+			err = nil
+		}
+		served <- err
+	}()
 	var err error
 	select {
 	case err = <-served:
 	case <-ctx.Done():
-		err = c.server.Close()
-		<-served
+		err = errors.Join(c.server.Close(), <-served)
 	}
 	c.mu.Lock()
 	var machines []Machine
@@ -140,9 +145,6 @@ func (c *Cloud) Run(ctx context.Context) error {
 	c.mu.Unlock()
 	for _, m := range machines {
 		err = errors.Join(err, m.Stop())
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
 	}
 	return err
 }

@@ -191,8 +191,9 @@ func (c *Conn) onReconnect() {
 	}
 }
 
-// onWake has call called after every reconnect until forget is called.
-func (c *Conn) onWake(call func()) (forget func()) {
+// OnReconnect has call called after every reconnect, once the subscriptions are
+// back, until forget is called. It must not block.
+func (c *Conn) OnReconnect(call func()) (forget func()) {
 	w := &wake{call: call}
 	c.mu.Lock()
 	c.wakes[w] = struct{}{}

@@ -141,7 +141,7 @@ func (c *Conn) try(ctx context.Context, try func(context.Context) error) error {
 // what was asked before is never answered.
 func (c *Conn) uncut(ctx context.Context) (context.Context, func()) {
 	ctx, cut := context.WithCancelCause(ctx)
-	forget := c.onWake(func() { time.AfterFunc(answerAfter, func() { cut(nats.ErrDisconnected) }) })
+	forget := c.OnReconnect(func() { time.AfterFunc(answerAfter, func() { cut(nats.ErrDisconnected) }) })
 	return ctx, func() { forget(); cut(nil) }
 }
 

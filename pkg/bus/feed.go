@@ -63,7 +63,7 @@ func (c *Conn) Follow(ctx context.Context, stream string, filters []string, star
 	if err := c.retry(ctx, "follow "+stream, f.open); err != nil {
 		return nil, err
 	}
-	f.forget = c.onWake(f.renew)
+	f.forget = c.OnReconnect(f.renew)
 	return f, nil
 }
 

@@ -39,7 +39,7 @@ type worker struct {
 // It fails at once only when this identity may not work there.
 func (c *Conn) Work(ctx context.Context, consumer messages.Consumer, slots int, handle func(context.Context, *Job) error) error {
 	w := &worker{c: c, consumer: consumer, handle: handle, iters: map[jetstream.MessagesContext]struct{}{}}
-	defer c.onWake(w.wake)()
+	defer c.OnReconnect(w.wake)()
 	errs := make(chan error, slots)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -152,7 +152,7 @@ func TestFailureIsToldOnce(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	t.Parallel()
-	if daemon.HostID() == "" || daemon.HostID() != daemon.HostID() {
+	if first, second := daemon.HostID(), daemon.HostID(); first == "" || first != second {
 		t.Error("the host has no stable id")
 	}
 	if !strings.HasPrefix(daemon.Source("x"), "x/") {

@@ -59,7 +59,6 @@ type Process struct {
 	t     testing.TB
 	path  string
 	args  []string
-	env   []string
 	mu    sync.Mutex
 	cmd   *exec.Cmd     // guarded by mu; nil when it does not run
 	ended chan struct{} // guarded by mu

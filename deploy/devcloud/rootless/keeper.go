@@ -58,7 +58,7 @@ func keep(root, metadata string) error {
 	for {
 		select {
 		case <-hangup:
-			end()
+			end(ended)
 			return nil
 		case <-start.C:
 			pid, err := startAgent(root, metadata)
@@ -131,8 +131,9 @@ func defaultPath() string {
 }
 
 // end kills all descendants until none is left. Whatever loses its parent
-// becomes a child of this process, so none escapes.
-func end() {
+// becomes a child of this process, so none escapes; each end that is reaped is
+// a reason to look again.
+func end(ended <-chan int) {
 	for range 1000 {
 		pids := descendants(os.Getpid())
 		if len(pids) == 0 {
@@ -141,7 +142,10 @@ func end() {
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be gone already
 		}
-		unix.Nanosleep(&unix.Timespec{Nsec: int64(time.Millisecond)}, nil)
+		select {
+		case <-ended:
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 }
 

@@ -74,11 +74,23 @@ func (v *voice) run(ctx context.Context, conn *bus.Conn, d *action.Dispatcher) e
 		defer ticker.Stop()
 		tick = ticker.C
 	}
+	// Whoever asked while the bus was away was not heard: the heartbeat tells
+	// them to ask again.
+	back := make(chan struct{}, 1)
+	forget := conn.OnReconnect(func() {
+		select {
+		case back <- struct{}{}:
+		default:
+		}
+	})
+	defer forget()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick:
+			v.beat(d.Heartbeat(d.JobState()))
+		case <-back:
 			v.beat(d.Heartbeat(d.JobState()))
 		case state := <-v.states:
 			v.beat(d.Heartbeat(state))

@@ -11,7 +11,9 @@ import (
 )
 
 // patience is how long a request may go unanswered before it is sent again: a
-// message to an agent that is not there yet is lost, as NATS has it.
+// message to an agent that is not there is lost, as NATS has it. An agent that
+// holds a get_task until the task ends is asked again meanwhile, which costs
+// little and finds out that it was restarted.
 const patience = 5 * time.Second
 
 // natsAgent speaks BOSH's mbus over NATS.
@@ -102,14 +104,6 @@ func (n *natsAgent) send(ctx context.Context, request messages.AgentRequest) (me
 		if err := n.conn.Publish(messages.AgentSubject(n.id), body); err != nil {
 			return messages.AgentReply{}, err
 		}
-		again.Reset(n.patience(request))
+		again.Reset(patience)
 	}
-}
-
-// patience for a request that the agent holds until a task ends is longer.
-func (n *natsAgent) patience(request messages.AgentRequest) time.Duration {
-	if request.Method == "get_task" {
-		return taskWait + patience
-	}
-	return patience
 }
