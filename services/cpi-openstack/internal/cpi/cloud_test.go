@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,11 +30,16 @@ type toy struct {
 	things map[string]string // guarded by mu; cid to step id
 	order  []string          // guarded by mu
 	posts  int               // guarded by mu
+	lists  int               // guarded by mu
 
 	// post decides what the n-th request does; nil: it works. It is called
 	// before any effect and may call effect itself.
 	post   func(ctx context.Context, n int, effect func() string) (string, error)
 	finish func(ctx context.Context, s *cpi.Step, cid string) error
+
+	// look is what the n-th listing shows of all there is; nil: all.
+	look   func(n int, all []cpi.Found) ([]cpi.Found, error)
+	fenced bool
 }
 
 func (c *toy) effect(step string) string {
@@ -56,6 +62,18 @@ func (c *toy) list(step string) []cpi.Found {
 	return out
 }
 
+func (c *toy) find(step string) ([]cpi.Found, error) {
+	list := c.list(step)
+	c.mu.Lock()
+	c.lists++
+	n := c.lists
+	c.mu.Unlock()
+	if c.look == nil {
+		return list, nil
+	}
+	return c.look(n, list)
+}
+
 func (c *toy) counts() (things, posts int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,7 +91,7 @@ func (c *toy) create(ctx context.Context, s *cpi.Step) (any, error) {
 		return nil
 	}
 	cid, err := s.Create(ctx, cpi.Maker{
-		Find: func(context.Context) ([]cpi.Found, error) { return c.list(s.ID()), nil },
+		Find: func(context.Context) ([]cpi.Found, error) { return c.find(s.ID()) },
 		Post: func(ctx context.Context) (string, error) {
 			c.mu.Lock()
 			c.posts++
@@ -85,6 +103,7 @@ func (c *toy) create(ctx context.Context, s *cpi.Step) (any, error) {
 			return c.post(ctx, n, func() string { return c.effect(s.ID()) })
 		},
 		Remove: remove,
+		Fenced: c.fenced,
 	})
 	if err != nil {
 		return nil, err
@@ -105,6 +124,25 @@ type world struct {
 	ring *seal.Ring
 	toy  *toy
 	uid  string
+	log  *logs
+}
+
+// logs is what the CPIs said.
+type logs struct {
+	mu   sync.Mutex
+	text strings.Builder // guarded by mu
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func newWorld(t *testing.T) *world {
@@ -114,11 +152,17 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	b := bustest.Start(t)
-	return &world{t: t, bus: b, conn: b.Connect(t, "test"), ring: ring, toy: &toy{things: map[string]string{}}, uid: "k3v9q2m1xa"}
+	return &world{t: t, bus: b, conn: b.Connect(t, "test"), ring: ring, toy: &toy{things: map[string]string{}}, uid: "k3v9q2m1xa", log: &logs{}}
 }
 
 // start runs a CPI and gives what ends it; it returns once the CPI has ended.
 func (w *world) start(settle time.Duration, more map[string]cpi.Method) (stop func()) {
+	w.t.Helper()
+	return w.startAt(w.bus.URL(), settle, more)
+}
+
+// startAt runs a CPI on the bus behind url.
+func (w *world) startAt(url string, settle time.Duration, more map[string]cpi.Method) (stop func()) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	methods := map[string]cpi.Method{messages.MethodCreateDisk: {Creates: true, Run: w.toy.create}}
@@ -126,11 +170,11 @@ func (w *world) start(settle time.Duration, more map[string]cpi.Method) (stop fu
 		methods[name] = m
 	}
 	done, ready := make(chan error, 1), make(chan struct{})
-	conn := w.bus.Connect(w.t, "cpi")
+	conn := bustest.Connect(w.t, url, "cpi")
 	go func() {
 		done <- cpi.Run(ctx, cpi.Options{
 			Conn: conn, Ring: w.ring, Cloud: cloudName, Slots: 2, Settle: settle, Grace: 2 * time.Second,
-			Log: zerolog.New(zerolog.NewTestWriter(w.t)), Methods: methods, Ready: func() { close(ready) },
+			Log: zerolog.New(zerolog.MultiLevelWriter(zerolog.NewTestWriter(w.t), w.log)), Methods: methods, Ready: func() { close(ready) },
 		})
 	}()
 	var once sync.Once
@@ -156,13 +200,19 @@ func (w *world) step(method string) string { return messages.StepID(w.uid, metho
 // send asks for a step.
 func (w *world) send(method string, deadline time.Time, settle bool) {
 	w.t.Helper()
+	w.sendNth(method, 1, deadline, settle)
+}
+
+// sendNth asks for the n-th use of a step.
+func (w *world) sendNth(method string, n int, deadline time.Time, settle bool) {
+	w.t.Helper()
 	sealed, err := w.ring.Seal(w.ring.Public(), messages.StepSecrets{Mbus: "nats://secret"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	data, err := messages.Envelope{
 		ID: uuid.NewString(), Type: messages.Type(messages.ClassStep, method), Source: "test", Time: time.Now(),
-		Deployment: "micro", DeploymentUID: w.uid, Run: "r1", Step: w.step(method),
+		Deployment: "micro", DeploymentUID: w.uid, Run: "r1", Step: messages.StepID(w.uid, method, n),
 	}.Encode(messages.StepCommand{Method: method, Args: json.RawMessage(`{}`), Secrets: sealed, Deadline: deadline, Settle: settle})
 	if err != nil {
 		w.t.Fatal(err)
@@ -180,9 +230,16 @@ func (w *world) sendRaw(method string, data []byte) {
 // result waits for a result that ok accepts.
 func (w *world) result(method string, ok func(messages.Result) bool) messages.Result {
 	w.t.Helper()
+	_, r := w.resultNth(method, 1, ok)
+	return r
+}
+
+// resultNth waits for a result of the n-th use of a step.
+func (w *world) resultNth(method string, n int, ok func(messages.Result) bool) (bus.Msg, messages.Result) {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
-	subject := messages.ResultSubject(cloudName, method, "micro", w.step(method))
+	subject := messages.ResultSubject(cloudName, method, "micro", messages.StepID(w.uid, method, n))
 	feed, err := w.conn.Follow(ctx, messages.StreamResult, []string{subject}, bus.Start{LastPerSubject: true})
 	if err != nil {
 		w.t.Fatal(err)
@@ -198,7 +255,7 @@ func (w *world) result(method string, ok func(messages.Result) bool) messages.Re
 			w.t.Fatal(err)
 		}
 		if ok(r) {
-			return r
+			return m, r
 		}
 	}
 }
