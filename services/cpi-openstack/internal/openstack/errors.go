@@ -18,6 +18,8 @@ import (
 // maxReason bounds what is quoted of an error answer.
 const maxReason = 300
 
+const quotaHint = "free something in the project or have its quota raised, then run the same command again"
+
 // effect says whether a request that got no clear answer may have changed
 // something.
 type effect bool
@@ -39,7 +41,7 @@ func classify(doing string, e effect, err error) error {
 	if errors.As(err, &already) {
 		return fmt.Errorf("cannot %s: %w", doing, err)
 	}
-	var failedAuth gophercloud.ErrUnableToReauthenticate
+	var failedAuth *gophercloud.ErrUnableToReauthenticate
 	if errors.As(err, &failedAuth) {
 		return classify(doing, reads, failedAuth.ErrReauth) // the request itself was refused
 	}
@@ -47,7 +49,7 @@ func classify(doing string, e effect, err error) error {
 	if errors.As(err, &answer) {
 		return classifyAnswer(doing, e, answer)
 	}
-	var missing gophercloud.ErrEndpointNotFound
+	var missing *gophercloud.ErrEndpointNotFound
 	if errors.As(err, &missing) {
 		return messages.Errorf(messages.CodeCloudInvalid, "cannot %s: the catalog has no such service", doing).
 			WithHint("check region and endpoint_type in cloud.properties.openstack")
@@ -69,7 +71,7 @@ func classifyAnswer(doing string, e effect, answer gophercloud.ErrUnexpectedResp
 		return fail(messages.CodeCloudAuth, "check username, api_key, tenant and domain in cloud.properties.openstack")
 	case http.StatusForbidden, http.StatusRequestEntityTooLarge:
 		if quotaPattern.MatchString(why) {
-			return fail(messages.CodeCloudQuota, "free something in the project or have its quota raised, then run the same command again")
+			return fail(messages.CodeCloudQuota, quotaHint)
 		}
 		if answer.Actual == http.StatusForbidden {
 			return fail(messages.CodeCloudAuth, "the user lacks the role for this; ask the cloud's operator")
@@ -78,6 +80,9 @@ func classifyAnswer(doing string, e effect, answer gophercloud.ErrUnexpectedResp
 	case http.StatusNotFound:
 		return fail(messages.CodeCloudNotFound, "")
 	case http.StatusConflict:
+		if strings.Contains(strings.ToLower(why), "quota") {
+			return fail(messages.CodeCloudQuota, quotaHint)
+		}
 		return fail(messages.CodeCloudConflict, "")
 	case http.StatusTooManyRequests, http.StatusRequestTimeout:
 		return fail(messages.CodeCloudTransient, "")

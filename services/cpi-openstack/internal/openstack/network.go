@@ -139,10 +139,8 @@ func (s *session) ensurePort(ctx context.Context, owner string, n network, group
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range have {
-		if p.Name == name {
-			return &p, nil
-		}
+	if port := portNamed(have, name); port != nil {
+		return port, nil
 	}
 	options := ports.CreateOpts{
 		NetworkID: n.NetID, Name: name, Description: owner,
@@ -152,14 +150,30 @@ func (s *session) ensurePort(ctx context.Context, owner string, n network, group
 		options.SecurityGroups = &groupIDs
 	}
 	port, err := ports.Create(ctx, s.network, options).Extract()
-	if gophercloud.ResponseCodeIs(err, http.StatusConflict) {
-		return nil, messages.Errorf(messages.CodeCloudConflict, "the address %s of network `%s' is in use", n.IP, n.name).
-			WithHint("openstack port list --fixed-ip ip-address=%s shows by what; free it or choose another address", n.IP)
+	if err == nil {
+		return port, nil
 	}
-	if err != nil {
-		return nil, classify("make a port for "+n.IP, writes, err)
+	refused := gophercloud.ResponseCodeIs(err, http.StatusConflict)
+	err = classify("make a port for "+n.IP, writes, err)
+	if !refused || !hasCode(err, messages.CodeCloudConflict) {
+		return nil, err
 	}
-	return port, nil
+	if have, err = s.portsOf(ctx, owner); err != nil {
+		return nil, err
+	}
+	if port := portNamed(have, name); port != nil {
+		return port, nil // made by a repeat of this very request
+	}
+	return nil, messages.Errorf(messages.CodeCloudConflict, "the address %s of network `%s' is in use", n.IP, n.name).
+		WithHint("openstack port list --fixed-ip ip-address=%s shows by what; free it or choose another address", n.IP)
+}
+
+func portNamed(list []ports.Port, name string) *ports.Port {
+	i := slices.IndexFunc(list, func(p ports.Port) bool { return p.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &list[i]
 }
 
 // portsOf lists the ports that a create_vm step made.
@@ -167,7 +181,7 @@ func (s *session) portsOf(ctx context.Context, owner string) ([]ports.Port, erro
 	if err := require("owner", owner); err != nil {
 		return nil, err
 	}
-	have, err := all(ctx, "list ports", ports.List(s.network, ports.ListOpts{}), ports.ExtractPorts)
+	have, err := all(ctx, "list ports", ports.List(s.network, ports.ListOpts{Description: owner}), ports.ExtractPorts)
 	if err != nil {
 		return nil, err
 	}

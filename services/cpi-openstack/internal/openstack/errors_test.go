@@ -1,0 +1,70 @@
+package openstack
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/gophercloud/gophercloud/v2"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+)
+
+func TestClassify(t *testing.T) {
+	t.Parallel()
+	answer := func(status int, body string) error {
+		return gophercloud.ErrUnexpectedResponseCode{Actual: status, Body: []byte(body)}
+	}
+	dial := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	read := &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}
+	for _, tc := range []struct {
+		name   string
+		err    error
+		effect effect
+		code   messages.Code
+		says   string
+	}{
+		{"unauthorized", answer(401, `{"error":{"message":"go away"}}`), writes, messages.CodeCloudAuth, "go away"},
+		{"forbidden", answer(403, `{"forbidden":{"message":"policy"}}`), writes, messages.CodeCloudAuth, "policy"},
+		{"quota", answer(403, `{"forbidden":{"message":"Quota exceeded for cores"}}`), writes, messages.CodeCloudQuota, "cores"},
+		{"volume quota", answer(413, `{"overLimit":{"message":"VolumeLimitExceeded: Maximum number of volumes allowed (10) exceeded"}}`), writes, messages.CodeCloudQuota, "(10)"},
+		{"port quota", answer(409, `{"NeutronError":{"message":"Quota exceeded for resources: ['port']."}}`), writes, messages.CodeCloudQuota, "port"},
+		{"too large for now", answer(413, `{"overLimit":{"message":"slow down"}}`), writes, messages.CodeCloudTransient, "slow"},
+		{"rate", answer(429, ``), writes, messages.CodeCloudTransient, "Too Many Requests"},
+		{"missing", answer(404, `<html>not here</html>`), reads, messages.CodeCloudNotFound, "not here"},
+		{"conflict", answer(409, `{"conflictingRequest":{"message":"in use"}}`), writes, messages.CodeCloudConflict, "in use"},
+		{"bad request", answer(400, `{"badRequest":{"message":"Invalid key_name"}}`), writes, messages.CodeCloudInvalid, "Invalid key_name"},
+		{"503 to a write", answer(503, ``), writes, messages.CodeCloudAmbiguous, ""},
+		{"503 to a read", answer(503, ``), reads, messages.CodeCloudTransient, ""},
+		{"nobody listens", dial, writes, messages.CodeCloudTransient, "refused"},
+		{"cut", read, writes, messages.CodeCloudAmbiguous, "reset"},
+		{"half an answer", io.ErrUnexpectedEOF, writes, messages.CodeCloudAmbiguous, ""},
+		{"half a listing", io.ErrUnexpectedEOF, reads, messages.CodeCloudTransient, ""},
+		{"after a new token", &gophercloud.ErrErrorAfterReauthentication{ErrOriginal: answer(503, ``)}, writes, messages.CodeCloudAmbiguous, ""},
+		{"no new token", &gophercloud.ErrUnableToReauthenticate{ErrOriginal: answer(401, ``), ErrReauth: answer(401, ``)}, writes, messages.CodeCloudAuth, ""},
+		{"no such service", &gophercloud.ErrEndpointNotFound{}, reads, messages.CodeCloudInvalid, "region"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			err := messages.AsError(classify("do it", tc.effect, tc.err))
+			if err.Code != tc.code {
+				t.Errorf("code is %s, want %s: %v", err.Code, tc.code, err)
+			}
+			if !strings.HasPrefix(err.Message, "cannot do it") || !strings.Contains(err.Message+err.Hint, tc.says) {
+				t.Errorf("says %q (%s), want %q", err.Message, err.Hint, tc.says)
+			}
+		})
+	}
+	if err := classify("do it", reads, context.Canceled); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled read became %v", err)
+	}
+	if err := classify("do it", writes, answer(500, strings.Repeat("long ", 1000))); len(err.Error()) > 500 {
+		t.Errorf("an error quotes %d bytes", len(err.Error()))
+	}
+	if err := classify("do it", writes, nil); err != nil {
+		t.Errorf("no error became %v", err)
+	}
+}

@@ -1,0 +1,290 @@
+package openstack_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"github.com/microbosh/microbosh/deploy/devcloud"
+	"github.com/microbosh/microbosh/pkg/bus"
+	"github.com/microbosh/microbosh/pkg/bus/bustest"
+	"github.com/microbosh/microbosh/pkg/daemon"
+	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/seal"
+	"github.com/microbosh/microbosh/pkg/stemcell"
+	"github.com/microbosh/microbosh/services/cpi-openstack/internal/cpi"
+	"github.com/microbosh/microbosh/services/cpi-openstack/internal/openstack"
+)
+
+const (
+	uid      = "k3v9q2m1xa"
+	patience = 30 * time.Second
+)
+
+// shelf is a registry that keeps its promises about revisions, and no more.
+type shelf struct {
+	ring *seal.Ring
+
+	mu     sync.Mutex
+	stored map[string]messages.SettingsPut // guarded by mu
+}
+
+func (s *shelf) endpoints() map[string]func(context.Context, []byte) (any, error) {
+	return map[string]func(context.Context, []byte) (any, error){
+		messages.SvcSettingsPut: func(_ context.Context, body []byte) (any, error) {
+			var r messages.SettingsPut
+			if err := json.Unmarshal(body, &r); err != nil {
+				return nil, err
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			have := s.stored[r.Name]
+			if have.Revision != r.Revision {
+				return nil, messages.Errorf(messages.CodeConflict, "the revision is %d", have.Revision)
+			}
+			r.Revision++
+			s.stored[r.Name] = r
+			return messages.SettingsPutReply{Revision: r.Revision}, nil
+		},
+		messages.SvcSettingsGet: func(_ context.Context, body []byte) (any, error) {
+			var r messages.SettingsGet
+			if err := json.Unmarshal(body, &r); err != nil {
+				return nil, err
+			}
+			settings, put, err := s.read(r.Name)
+			if err != nil {
+				return nil, err
+			}
+			box, err := s.ring.Seal(r.Asker, settings)
+			return messages.SettingsReply{Settings: box, Revision: put.Revision}, err
+		},
+		messages.SvcSettingsDelete: func(_ context.Context, body []byte) (any, error) {
+			var r messages.SettingsDelete
+			if err := json.Unmarshal(body, &r); err != nil {
+				return nil, err
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			delete(s.stored, r.Name)
+			return struct{}{}, nil
+		},
+	}
+}
+
+func (s *shelf) read(name string) (json.RawMessage, messages.SettingsPut, error) {
+	s.mu.Lock()
+	put, ok := s.stored[name]
+	s.mu.Unlock()
+	if !ok {
+		return nil, put, messages.Errorf(messages.CodeSettingsNotFound, "none")
+	}
+	var settings json.RawMessage
+	err := s.ring.Open(put.Settings, &settings)
+	return settings, put, err
+}
+
+// world is a devcloud, a bus, a registry and a CPI.
+type world struct {
+	t        *testing.T
+	cloud    *devcloud.Cloud
+	bus      *bustest.Bus
+	conn     *bus.Conn
+	ring     *seal.Ring
+	registry *shelf
+	dir      string
+	vmName   string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), bus: bustest.Start(t), vmName: "vm-" + uuid.NewString()}
+	w.conn = w.bus.Connect(t, "test")
+	keys := filepath.Join(w.dir, "keys")
+	var err error
+	if w.ring, err = seal.OpenRing(keys, messages.RoleCPI); err != nil {
+		t.Fatal(err)
+	}
+	w.registry = &shelf{stored: map[string]messages.SettingsPut{}}
+	if w.registry.ring, err = seal.OpenRing(keys, messages.RoleRegistry); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{"registry.json": `{"url":"http://192.0.2.9:25777"}`, "keys/registry.http": "user:pass\n"} {
+		if err := os.WriteFile(filepath.Join(w.dir, path), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.cloud, err = devcloud.New(devcloud.Options{Dir: filepath.Join(w.dir, "cloud")}); err != nil {
+		t.Fatal(err)
+	}
+	w.background(w.cloud.Run)
+	w.serve()
+	return w
+}
+
+// background runs something until the test ends.
+func (w *world) background(run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("a service ended with %v", err)
+		}
+	})
+}
+
+func (w *world) serve() {
+	w.t.Helper()
+	up := make(chan struct{}, 2)
+	ready := func() { up <- struct{}{} }
+	registryConn, cpiConn := w.bus.Connect(w.t, "registry"), w.bus.Connect(w.t, "cpi")
+	w.background(func(ctx context.Context) error {
+		return registryConn.Serve(ctx, bus.Service{Name: messages.ServiceRegistry, Version: "1.0.0", Endpoints: w.registry.endpoints(), Ready: ready})
+	})
+	cloud := openstack.New(openstack.Options{Bus: cpiConn, Ring: w.ring, Keys: filepath.Join(w.dir, "keys")})
+	w.background(func(ctx context.Context) error {
+		return cpi.Run(ctx, cpi.Options{
+			Conn: cpiConn, Ring: w.ring, Cloud: openstack.Name, Slots: 2, Settle: 500 * time.Millisecond, Grace: 2 * time.Second,
+			Methods: cloud.Methods(), Queries: cloud.Queries(), Info: openstack.Info(), Ready: ready,
+			Log: zerolog.New(zerolog.NewTestWriter(w.t)),
+		})
+	})
+	for range 2 {
+		select {
+		case <-up:
+		case <-time.After(patience):
+			w.t.Fatal("the services are not ready")
+		}
+	}
+}
+
+func (w *world) secrets() *messages.Sealed {
+	w.t.Helper()
+	properties, err := json.Marshal(map[string]any{
+		"openstack": map[string]any{
+			"auth_url": w.cloud.AuthURL(), "username": devcloud.User, "api_key": w.cloud.Password(), "tenant": devcloud.Project,
+			"region": devcloud.Region, "default_key_name": "dev",
+		},
+		"agent": map[string]any{"ntp": []string{"192.0.2.123"}},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	box, err := w.ring.Seal(w.ring.Public(), messages.StepSecrets{
+		Properties: properties, Mbus: "nats://agent:marker@192.0.2.8:4222", Env: json.RawMessage(`{"bosh":{"password":"marker"}}`),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return box
+}
+
+// do has a step done and gives its final result.
+func (w *world) do(method string, n int, args any) messages.Result {
+	w.t.Helper()
+	raw, err := json.Marshal(args)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	step := messages.StepID(uid, method, n)
+	data, err := messages.Envelope{
+		ID: uuid.NewString(), Type: messages.Type(messages.ClassStep, method), Source: "test", Time: time.Now(),
+		Deployment: "micro", DeploymentUID: uid, Run: "r1", Step: step,
+	}.Encode(messages.StepCommand{Method: method, Args: raw, Secrets: w.secrets(), Deadline: time.Now().Add(patience)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	if _, err := w.conn.Send(ctx, messages.StepSubject(openstack.Name, method, "micro"), "", data); err != nil {
+		w.t.Fatal(err)
+	}
+	subject := messages.ResultSubject(openstack.Name, method, "micro", step)
+	feed, err := w.conn.Follow(ctx, messages.StreamResult, []string{subject}, bus.Start{LastPerSubject: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer feed.Stop()
+	for {
+		m, err := feed.Next(ctx)
+		if err != nil {
+			w.t.Fatalf("%s did not end: %v", step, err)
+		}
+		var r messages.Result
+		if _, err := messages.Decode(m.Data, &r); err != nil {
+			w.t.Fatal(err)
+		}
+		if r.Status.Final() || r.Status == messages.ResultUnsettled {
+			return r
+		}
+	}
+}
+
+// must does a step that has to succeed.
+func (w *world) must(method string, n int, args, outputs any) {
+	w.t.Helper()
+	r := w.do(method, n, args)
+	if r.Status != messages.ResultDone {
+		w.t.Fatalf("%s is %s: %v", method, r.Status, r.Error)
+	}
+	if outputs != nil {
+		if err := json.Unmarshal(r.Outputs, outputs); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func tags(method string, n int) messages.Tags {
+	return messages.Tags{Deployment: "micro", UID: uid, Step: messages.StepID(uid, method, n)}
+}
+
+// stemcell builds a small one and refers to it.
+func (w *world) stemcell() messages.CreateStemcellArgs {
+	w.t.Helper()
+	path := filepath.Join(w.dir, "stemcell.tgz")
+	err := stemcell.Build(stemcell.Options{
+		Output: path, Name: "bosh-dev", Version: "1", Formats: []string{"openstack-raw"},
+		CloudProperties: map[string]any{"disk_format": "raw", "container_format": "bare", "os_type": "linux", "architecture": "x86_64"},
+		Root: stemcell.RootTar([]stemcell.File{
+			{Path: "var/vcap/bosh/bin/bosh-agent", Mode: 0o755, Data: []byte("#!/bin/sh\n")},
+		}),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	found, err := stemcell.Open(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return messages.CreateStemcellArgs{
+		Stemcell: messages.StemcellRef{Path: path, Host: daemon.HostID(), Name: "bosh-dev", Version: "1", SHA1: found.SHA1},
+		Tags:     tags(messages.MethodCreateStemcell, 1),
+	}
+}
+
+func (w *world) vm(image string) messages.CreateVMArgs {
+	return messages.CreateVMArgs{
+		AgentID: "bm-1", Name: w.vmName, StemcellCID: image, CloudProperties: json.RawMessage(`{"instance_type":"m1.small"}`),
+		Networks: map[string]messages.Network{"bosh": {Type: "dynamic", Default: []string{"dns", "gateway"}}},
+		Tags:     tags(messages.MethodCreateVM, 1),
+	}
+}
+
+func (w *world) disk() messages.CreateDiskArgs {
+	return messages.CreateDiskArgs{SizeMiB: 1500, Tags: tags(messages.MethodCreateDisk, 1)}
+}
+
+func (w *world) faults(list ...devcloud.Fault) {
+	w.t.Helper()
+	if err := w.cloud.SetFaults(list...); err != nil {
+		w.t.Fatal(err)
+	}
+}
