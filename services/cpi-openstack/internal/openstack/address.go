@@ -47,20 +47,30 @@ func addressesOf(server *servers.Server, kind string) []string {
 	return out
 }
 
-// assignFloating gives the server the vip, which must be allocated already. It
-// moves from the server that has it, as BOSH does.
-func (s *session) assignFloating(ctx context.Context, cid string, vip *network) error {
-	if vip == nil {
-		return nil // a new server has none
-	}
+// findFloating gives the floating IP that the vip network names. It must be
+// allocated already, as BOSH has it.
+func (s *session) findFloating(ctx context.Context, vip *network) (floatingips.FloatingIP, error) {
 	have, err := all(ctx, "list floating IPs", floatingips.List(s.network, floatingips.ListOpts{FloatingIP: vip.IP}), floatingips.ExtractFloatingIPs)
 	if err != nil {
-		return err
+		return floatingips.FloatingIP{}, err
 	}
 	i := slices.IndexFunc(have, func(f floatingips.FloatingIP) bool { return f.FloatingIP == vip.IP })
 	if i < 0 {
-		return messages.Errorf(messages.CodeCloudNotFound, "Floating IP %s not allocated", vip.IP).
+		return floatingips.FloatingIP{}, messages.Errorf(messages.CodeCloudNotFound, "Floating IP %s not allocated", vip.IP).
 			WithHint("openstack floating ip create --floating-ip-address %s NETWORK allocates it to the project", vip.IP)
+	}
+	return have[i], nil
+}
+
+// assignFloating gives the server the vip, if there is one. It moves from the
+// server that has it, as BOSH does.
+func (s *session) assignFloating(ctx context.Context, cid string, vip *network) error {
+	if vip == nil {
+		return nil
+	}
+	floating, err := s.findFloating(ctx, vip)
+	if err != nil {
+		return err
 	}
 	mine, err := all(ctx, "list ports", ports.List(s.network, ports.ListOpts{DeviceID: cid}), ports.ExtractPorts)
 	if err != nil {
@@ -70,9 +80,9 @@ func (s *session) assignFloating(ctx context.Context, cid string, vip *network) 
 	if len(mine) == 0 {
 		return messages.Errorf(messages.CodeCloudTransient, "Server `%s' has no port yet", cid)
 	}
-	if have[i].PortID == mine[0].ID {
+	if floating.PortID == mine[0].ID {
 		return nil
 	}
 	options := floatingips.UpdateOpts{PortID: &mine[0].ID}
-	return classify("assign the floating IP "+vip.IP, writes, floatingips.Update(ctx, s.network, have[i].ID, options).Err)
+	return classify("assign the floating IP "+vip.IP, writes, floatingips.Update(ctx, s.network, floating.ID, options).Err)
 }

@@ -175,7 +175,12 @@ func (s *session) detach(ctx context.Context, step *cpi.Step, args messages.Disk
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(have, func(a volumeattach.VolumeAttachment) bool { return a.VolumeID == args.DiskCID }) {
+	volume, err := s.getVolume(ctx, args.DiskCID)
+	if err != nil && !notFound(err) {
+		return err
+	}
+	attached := slices.ContainsFunc(have, func(a volumeattach.VolumeAttachment) bool { return a.VolumeID == args.DiskCID })
+	if attached && (volume == nil || volume.Status != "detaching") {
 		err := classify("detach the volume "+args.DiskCID, reads, volumeattach.Delete(ctx, s.compute, args.VMCID, args.DiskCID).ExtractErr())
 		if err != nil && !notFound(err) {
 			return err

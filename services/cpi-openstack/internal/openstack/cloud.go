@@ -22,6 +22,9 @@ const (
 	tagStep       = "microbosh-step"
 )
 
+// maxTag is how long a tag Nova takes.
+const maxTag = 60
+
 // longestPoll is the longest pause between two looks at a resource.
 const longestPoll = 2 * time.Second
 
@@ -111,6 +114,18 @@ func requireTags(s *cpi.Step, t messages.Tags) error {
 
 func metadata(t messages.Tags) map[string]string {
 	return map[string]string{tagDeployment: t.Deployment, tagUID: t.UID, tagStep: t.Step}
+}
+
+// tags ride on the server beside the metadata, for filters. What is longer than
+// Nova takes is left out.
+func tags(t messages.Tags) []string {
+	var out []string
+	for _, tag := range []string{t.Step, t.UID, tagDeployment + "=" + t.Deployment} {
+		if len(tag) <= maxTag {
+			out = append(out, tag)
+		}
+	}
+	return out
 }
 
 // foreign says that a resource is not the one that the command means.

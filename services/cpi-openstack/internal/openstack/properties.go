@@ -16,6 +16,7 @@ import (
 type properties struct {
 	OpenStack access          `json:"openstack"`
 	Agent     agentProperties `json:"agent"`
+	Stemcell  map[string]any  `json:"stemcell"` // override what stemcell.MF says of the image
 }
 
 type agentProperties struct {

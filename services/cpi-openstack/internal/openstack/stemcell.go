@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -111,11 +112,13 @@ func (u *upload) open(context.Context) error {
 			WithHint("the file was replaced meanwhile; deploy again")
 	}
 	u.stemcell = found
-	for k, v := range found.CloudProperties {
-		if _, set := u.about[k]; !set {
-			u.about[k] = v
-		}
+	about := maps.Clone(found.CloudProperties)
+	if about == nil {
+		about = map[string]any{}
 	}
+	maps.Copy(about, u.about)
+	maps.Copy(about, u.session.Stemcell)
+	u.about = about
 	return nil
 }
 
@@ -134,7 +137,7 @@ func (u *upload) post(ctx context.Context) (string, error) {
 			options.Properties[key] = value
 		}
 	}
-	if kind := text(u.about["hypervisor"]); kind != "" && options.Properties["hypervisor_type"] == "" && kind != "devcloud" {
+	if kind := text(u.about["hypervisor"]); kind != "" && options.Properties["hypervisor_type"] == "" {
 		options.Properties["hypervisor_type"] = kind
 	}
 	image, err := images.Create(ctx, u.session.image, options).Extract()
@@ -237,43 +240,6 @@ func (u *upload) send(ctx context.Context, cid string) error {
 		return nil
 	}
 	return classify("upload the image "+cid, reads, err)
-}
-
-func (s *session) getImage(ctx context.Context, id string) (*images.Image, error) {
-	image, err := images.Get(ctx, s.image, id).Extract()
-	if err != nil {
-		return nil, classify("read the image "+id, reads, err)
-	}
-	return image, nil
-}
-
-func (c *Cloud) deleteStemcell(ctx context.Context, _ *cpi.Step, o *session, args messages.DeleteStemcellArgs) (any, error) {
-	for what, id := range map[string]string{"stemcell": args.CID, "owner": args.Owner} {
-		if err := require(what, id); err != nil {
-			return nil, err
-		}
-	}
-	return nil, o.deleteImage(ctx, args.CID, args.Owner)
-}
-
-// deleteImage removes an image that its owner uploaded. An absent one is no
-// error.
-func (s *session) deleteImage(ctx context.Context, cid, owner string) error {
-	image, err := s.getImage(ctx, cid)
-	if notFound(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(image.Tags, owner) {
-		return foreign("Image", cid, owner)
-	}
-	err = classify("delete the image "+cid, reads, images.Delete(ctx, s.image, cid).ExtractErr())
-	if notFound(err) {
-		return nil
-	}
-	return err
 }
 
 // text is a scalar of a manifest as Glance wants it.

@@ -40,7 +40,7 @@ func (s *session) deleteServer(ctx context.Context, cid, owner string) error {
 		return foreign("Server", cid, owner)
 	}
 	err = classify("delete the server "+cid, reads, servers.Delete(ctx, s.compute, cid).ExtractErr())
-	if err != nil && !notFound(err) {
+	if err != nil && !notFound(err) && !hasCode(err, messages.CodeCloudConflict) { // it is being deleted already
 		return err
 	}
 	return s.await(ctx, "Server `"+cid+"'", "deleted", func(ctx context.Context) (bool, error) {

@@ -10,16 +10,12 @@ import (
 	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
-	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/keypairs"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/services/cpi-openstack/internal/cpi"
 )
-
-// maxTag is what Nova takes.
-const maxTag = 60
 
 // vmProperties are resources.cloud_properties.
 type vmProperties struct {
@@ -98,6 +94,11 @@ func (v *vm) prepare(ctx context.Context) error {
 			return messages.Errorf(messages.CodeCloudNotFound, "Key-pair `%s' not found", key).WithHint("openstack keypair list shows which there are")
 		}
 		if err != nil {
+			return err
+		}
+	}
+	if v.networks.vip != nil {
+		if _, err := v.session.findFloating(ctx, v.networks.vip); err != nil {
 			return err
 		}
 	}
@@ -229,105 +230,4 @@ func (v *vm) undo(ctx context.Context) error {
 		return err
 	}
 	return v.cloud.registry.delete(ctx, v.args.Name)
-}
-
-// finish waits until the server runs, and gives it its floating address.
-func (v *vm) finish(ctx context.Context, cid string) (any, error) {
-	server, err := v.active(ctx, cid)
-	if err != nil {
-		return nil, err
-	}
-	if err := v.session.assignFloating(ctx, cid, v.networks.vip); err != nil {
-		return nil, err
-	}
-	if fixed := addressesOf(server, "fixed"); len(fixed) > 0 {
-		if err := v.recordAddresses(ctx, fixed); err != nil {
-			return nil, err
-		}
-	}
-	return messages.CreateVMOutputs{CID: cid, Name: v.args.Name, AgentID: v.args.AgentID, Networks: v.args.Networks}, nil
-}
-
-// recordAddresses tells the registry from where the server will ask. After a
-// crash this process has not stored the settings itself and takes them from
-// there.
-func (v *vm) recordAddresses(ctx context.Context, addresses []string) error {
-	name, settings := v.args.Name, v.settings
-	if settings == nil {
-		var err error
-		settings, v.revision, err = v.cloud.registry.get(ctx, name)
-		if err != nil {
-			return err
-		}
-	}
-	_, err := v.cloud.registry.store(ctx, name, settings, addresses, v.revision)
-	return err
-}
-
-// active waits for ACTIVE. A server in ERROR is removed: its step is over, and
-// the next one makes another.
-func (v *vm) active(ctx context.Context, cid string) (*servers.Server, error) {
-	var server *servers.Server
-	err := v.session.await(ctx, "Server `"+cid+"'", "active", func(ctx context.Context) (bool, error) {
-		var err error
-		if server, err = v.session.getServer(ctx, cid); notFound(err) {
-			return false, messages.Errorf(messages.CodeCloudTransient, "Server `%s': Resource not found", cid)
-		}
-		switch {
-		case err != nil:
-			return false, err
-		case server.Status == "ACTIVE":
-			return true, nil
-		case server.Status == "ERROR":
-			return false, v.failed(ctx, server)
-		}
-		v.step.Progress("server "+cid+" is "+server.Status, 0, 0)
-		return false, v.step.Note(ctx, cid)
-	})
-	return server, err
-}
-
-func (v *vm) failed(ctx context.Context, server *servers.Server) error {
-	fault := first(server.Fault.Message, "the cloud does not say why")
-	failed := messages.Errorf(messages.CodeVMFailed, "Server `%s' state is error, expected active: %s", server.ID, fault).
-		WithHint("the server was removed; the cause is the cloud's: its scheduler and compute logs tell more").WithDetail("cid", server.ID)
-	err := v.step.Discard(ctx, server.ID, func(ctx context.Context, cid string) error {
-		if err := v.remove(ctx, cid); err != nil {
-			return err
-		}
-		return v.undo(ctx)
-	})
-	if err != nil {
-		return err
-	}
-	return failed
-}
-
-func (s *session) findFlavor(ctx context.Context, name string) (flavors.Flavor, error) {
-	list, err := all(ctx, "list flavors", flavors.ListDetail(s.compute, flavors.ListOpts{AccessType: flavors.AllAccess}), flavors.ExtractFlavors)
-	if err != nil {
-		return flavors.Flavor{}, err
-	}
-	i := slices.IndexFunc(list, func(f flavors.Flavor) bool { return f.Name == name })
-	if i < 0 {
-		return flavors.Flavor{}, messages.Errorf(messages.CodeCloudNotFound, "Flavor `%s' not found", name).
-			WithHint("set resources.cloud_properties.instance_type to one that `openstack flavor list` shows")
-	}
-	f := list[i]
-	if need := f.RAM / 1024 * 2; f.Ephemeral > 0 && f.Ephemeral < need {
-		return f, invalid("Flavor `%s' should have at least %dGb of ephemeral disk", name, need)
-	}
-	return f, nil
-}
-
-// tags ride on the server beside the metadata, for filters. What is longer than
-// Nova takes is left out.
-func tags(t messages.Tags) []string {
-	var out []string
-	for _, tag := range []string{t.Step, t.UID, tagDeployment + "=" + t.Deployment} {
-		if len(tag) <= maxTag {
-			out = append(out, tag)
-		}
-	}
-	return out
 }
