@@ -1,126 +1,226 @@
 package manifest
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/microbosh/microbosh/pkg/messages"
 )
 
-// maxNodes bounds a manifest once its aliases are followed.
-const maxNodes = 100_000
+// Bounds on a manifest once its aliases are followed. An anchor may hold
+// itself, and nothing but these stops it.
+const (
+	maxNodes    = 100_000
+	maxDepth    = 64
+	maxProblems = 50
+)
+
+// oldBooleans are YAML 1.1's words beside true and false: what a manifest of
+// 2014 meant by them when they are not quoted.
+var (
+	oldTrue  = regexp.MustCompile(`^(?i:yes|on)$`)
+	oldFalse = regexp.MustCompile(`^(?i:no|off)$`)
+)
+
+type problem struct {
+	line, column int
+	text         string
+}
 
 // checker turns nodes into a tree and collects every problem on the way.
 type checker struct {
 	file     string
+	exists   func(path string) bool
 	nodes    int
-	problems []string
+	keys     map[string]*yaml.Node // where the schema's keys are
+	values   map[string]*yaml.Node // where their values are
+	problems []problem
+	template map[int]bool // lines with ERB: what else is wrong there does not matter
+	hint     string
 }
 
 func (c *checker) problem(n *yaml.Node, format string, args ...any) {
-	c.problems = append(c.problems, fmt.Sprintf("%s:%d:%d: %s", c.file, n.Line, n.Column, fmt.Sprintf(format, args...)))
+	if c.template[n.Line] {
+		return
+	}
+	text := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, fmt.Sprintf(format, args...))
+	p := problem{n.Line, n.Column, text}
+	if !slices.Contains(c.problems, p) && len(c.problems) <= maxProblems {
+		c.problems = append(c.problems, p)
+	}
+}
+
+// failure is the error with all problems, a line each, in the file's order.
+func (c *checker) failure(hint string) error {
+	slices.SortStableFunc(c.problems, func(a, b problem) int {
+		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
+	})
+	lines := make([]string, 0, len(c.problems))
+	for i, p := range c.problems {
+		if i == maxProblems {
+			lines = append(lines, "and more")
+			break
+		}
+		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", c.file, p.line, p.column, p.text))
+	}
+	return messages.Errorf(messages.CodeManifestInvalid, "%s", strings.Join(lines, "\n")).WithHint("%s", cmp.Or(c.hint, hint))
 }
 
 // value checks a node against its rule and gives it as plain Go values.
-func (c *checker) value(n *yaml.Node, path string, r rule) any {
-	if c.nodes++; c.nodes > maxNodes {
-		if c.nodes == maxNodes+1 {
+func (c *checker) value(n *yaml.Node, path string, r rule, depth int) any {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if c.nodes++; c.nodes > maxNodes || depth > maxDepth {
+		if c.nodes <= maxNodes {
+			c.problem(n, "values are nested more than %d deep", maxDepth)
+		} else if c.nodes == maxNodes+1 {
 			c.problem(n, "the manifest unfolds to more than %d values", maxNodes)
 		}
 		return nil
 	}
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
+	var v any
+	switch n.Kind {
+	case yaml.MappingNode:
+		c.tag(n, "!!map")
+		v = c.mapping(n, path, r, depth)
+	case yaml.SequenceNode:
+		c.tag(n, "!!seq")
+		v = c.sequence(n, path, r, depth)
+	default:
+		v = c.scalar(n, path, r.kind)
 	}
-	v := c.convert(n, path, r)
 	if v != nil && !fitsKind(v, r.kind) {
-		c.problem(n, "%s must be %s", path, r.kind)
+		c.problem(n, "%s must be %s, not %s", clip(path), r.kind, kindOf(v))
 	}
 	return v
 }
 
-func (c *checker) convert(n *yaml.Node, path string, r rule) any {
-	switch n.Kind {
-	case yaml.MappingNode:
-		return c.mapping(n, path, r)
-	case yaml.SequenceNode:
-		out := make([]any, 0, len(n.Content))
-		for i, item := range n.Content {
-			out = append(out, c.value(item, fmt.Sprintf("%s[%d]", path, i), rule{}))
-		}
-		return out
-	default:
-		return c.scalar(n, path, r)
+// tag refuses tags that stand for a type which no message can carry.
+func (c *checker) tag(n *yaml.Node, known ...string) bool {
+	if n.Style&yaml.TaggedStyle == 0 || slices.Contains(known, n.ShortTag()) {
+		return true
 	}
+	c.problem(n, "the tag %s is not understood", clip(n.ShortTag()))
+	return false
 }
 
-func (c *checker) scalar(n *yaml.Node, path string, r rule) any {
-	switch n.ShortTag() {
-	case "!!null":
+func (c *checker) sequence(n *yaml.Node, path string, r rule, depth int) any {
+	item := rule{}
+	if r.kind == texts {
+		item.kind = text
+	}
+	out := make([]any, 0, len(n.Content))
+	for i, child := range n.Content {
+		out = append(out, c.value(child, fmt.Sprintf("%s[%d]", path, i), item, depth+1))
+	}
+	return out
+}
+
+func (c *checker) scalar(n *yaml.Node, path string, k kind) any {
+	if !c.tag(n, "!", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp") {
 		return nil
-	case "!!bool":
+	}
+	switch tag := n.ShortTag(); {
+	case tag == "!!null":
+		return nil
+	case tag == "!!bool":
 		return strings.EqualFold(n.Value, "true")
-	case "!!int":
+	case k == text:
+		return n.Value // 010 and 1.10 as they are written
+	case tag == "!!int":
 		var i int
 		if n.Decode(&i) != nil {
-			c.problem(n, "%s is too large a number", path)
+			c.problem(n, "%s is too large a number; quote it if it is none", clip(path))
 			return nil
 		}
-		if r.kind == text {
-			return n.Value
-		}
 		return i
-	case "!!float":
+	case tag == "!!float":
 		var f float64
-		if n.Decode(&f) != nil {
-			return n.Value
-		}
-		if r.kind == text {
-			return n.Value
+		if n.Decode(&f) != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+			c.problem(n, "%s is no number that a message can carry; quote it if it is none", clip(path))
+			return nil
 		}
 		return f
+	case n.Style != 0: // quoted
+	case oldTrue.MatchString(n.Value):
+		return true
+	case oldFalse.MatchString(n.Value):
+		return false
 	}
-	if r.kind == boolean {
-		// YAML 1.1's words, which Ruby read as booleans.
-		switch strings.ToLower(n.Value) {
-		case "yes", "on":
-			return true
-		case "no", "off":
-			return false
-		}
-	}
-	return n.Value // strings, and dates, which Ruby-era manifests mean as text
+	return n.Value // strings, and dates, which manifests mean as text
 }
 
-func (c *checker) mapping(n *yaml.Node, path string, r rule) any {
+func (c *checker) mapping(n *yaml.Node, path string, r rule, depth int) any {
 	out := make(map[string]any, len(n.Content)/2)
+	seen := make(map[string]bool, len(n.Content)/2)
+	var merged []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if key.Kind != yaml.ScalarNode {
-			c.problem(key, "a key below %s is no plain word", place(path))
+			c.problem(key, "a key below %s is no plain word", clip(place(path)))
 			continue
 		}
 		if key.Value == "<<" && key.ShortTag() == "!!merge" {
-			c.problem(key, "merge keys (<<) are not understood")
+			merged = append(merged, value)
 			continue
 		}
 		name := join(path, key.Value)
-		if _, twice := out[key.Value]; twice {
-			c.problem(key, "%s is there twice", name)
+		if seen[key.Value] {
+			c.problem(key, "%s is there twice", clip(name))
 			continue
 		}
+		seen[key.Value] = true
 		known, ok := r.keys[key.Value]
 		if !ok && len(r.keys) > 0 && !r.open {
-			c.problem(key, "%s is not known%s", name, suggest(key.Value, r.keys))
+			c.problem(key, "%s is not known%s", clip(name), suggest(key.Value, r.keys))
 			continue
 		}
-		if !ok && len(r.keys) == 0 {
-			known = rule{harmless: r.harmless}
+		if ok {
+			c.keys[name], c.values[name] = key, value
 		}
-		out[key.Value] = c.value(value, name, known)
+		out[key.Value] = c.value(value, name, known, depth+1)
+	}
+	for _, value := range merged {
+		c.merge(out, value, path, r, depth)
 	}
 	return out
+}
+
+// merge is YAML's <<: the keys of another map, or of several, that are not
+// there yet.
+func (c *checker) merge(out map[string]any, n *yaml.Node, path string, r rule, depth int) {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n.Kind == yaml.SequenceNode && depth < maxDepth {
+		for _, item := range n.Content {
+			c.merge(out, item, path, r, depth+1)
+		}
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		c.problem(n, "<< below %s needs a map", clip(place(path)))
+		return
+	}
+	from, _ := c.value(n, path, rule{kind: hash, keys: r.keys, open: r.open}, depth+1).(map[string]any)
+	for key, v := range from {
+		if _, there := out[key]; !there {
+			out[key] = v
+		}
+	}
 }
 
 func fitsKind(v any, k kind) bool {
@@ -137,11 +237,26 @@ func fitsKind(v any, k kind) bool {
 	case hash:
 		_, ok := v.(map[string]any)
 		return ok
-	case texts:
-		list, ok := v.([]any)
-		return ok && !slices.ContainsFunc(list, func(item any) bool { _, ok := item.(string); return !ok })
+	case list, texts:
+		_, ok := v.([]any)
+		return ok
 	}
 	return true
+}
+
+func kindOf(v any) string {
+	switch v.(type) {
+	case map[string]any:
+		return "a map"
+	case []any:
+		return "a list"
+	case bool:
+		return "true or false"
+	case int, float64:
+		return "a number"
+	default:
+		return "a string"
+	}
 }
 
 func join(path, key string) string {
@@ -158,37 +273,10 @@ func place(path string) string {
 	return path
 }
 
-// suggest names the known key that a wrong one may have meant.
-func suggest(wrong string, keys map[string]rule) string {
-	best, least := "", 3
-	for key := range keys {
-		if d := distance(wrong, key); d < least || (d == least && best != "" && key < best) {
-			best, least = key, d
-		}
+// clip keeps a name short enough to read: a key may be as long as the file.
+func clip(name string) string {
+	if r := []rune(name); len(r) > 100 {
+		return string(r[:97]) + "..."
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %s?", best)
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return name
 }

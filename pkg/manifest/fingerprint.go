@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding/hex"
-	"encoding/json"
 	"maps"
 	"slices"
-	"strconv"
 )
 
 // ConfigSHA1 is the manifest's fingerprint in the original's form, but without
@@ -45,7 +43,9 @@ func (m *Manifest) OriginalConfigSHA1(dir, logFile string) string {
 }
 
 // fingerprint is the SHA1 of the JSON in which every map, but those inside of
-// lists, is a list of pairs sorted by key.
+// lists, is a list of pairs sorted by key. The original left maps inside of
+// lists in the order of the file; here they are sorted, for nothing else is
+// remembered, so that a manifest with vcenters looks changed once.
 func fingerprint(tree map[string]any) string {
 	var b bytes.Buffer
 	writePairs(&b, tree)
@@ -70,17 +70,4 @@ func writePairs(b *bytes.Buffer, tree map[string]any) {
 		b.WriteByte(']')
 	}
 	b.WriteByte(']')
-}
-
-// writeJSON writes as Ruby's JSON does: no HTML escapes, 1.0 stays 1.0.
-func writeJSON(b *bytes.Buffer, v any) {
-	if f, ok := v.(float64); ok && f == float64(int64(f)) {
-		b.WriteString(strconv.FormatFloat(f, 'f', 1, 64))
-		return
-	}
-	enc := json.NewEncoder(b)
-	enc.SetEscapeHTML(false)
-	if enc.Encode(v) == nil {
-		b.Truncate(b.Len() - 1) // the encoder's line end
-	}
 }

@@ -172,7 +172,7 @@ func TestBadManifests(t *testing.T) {
 		{"bad name", cut("name: micro-os", "name: a.b*"), []string{"the deployment name"}},
 		{"no credentials", cut("api_key: marker-password", "region: r"), []string{"needs either username and api_key"}},
 		{"manual without ip", cut("type: dynamic", "type: manual"), []string{"network.ip is needed"}},
-		{"erb", cut("name: micro-os", "name: <%= 1 %>"), []string{"m.yml:2:7: ERB is not run"}},
+		{"erb", cut("name: micro-os", "name: <%= 1 %>"), []string{"m.yml:2:7: ERB (<% %>) is not run"}},
 		{"list", "- a\n", []string{"expected Hash at the root"}},
 		{"empty", "", []string{"expected Hash at the root"}},
 		{"no yaml", "a: [", []string{"Cannot load YAML file"}},

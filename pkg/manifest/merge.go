@@ -118,6 +118,9 @@ func fromTree(raw map[string]any) *Manifest {
 	}
 	if m.Network.Type == "" {
 		m.Network.Type = "dynamic"
+		if network["type"] == nil && m.Network.IP != "" { // vsphere and vcloud name no type
+			m.Network.Type = "manual"
+		}
 	}
 	return m
 }

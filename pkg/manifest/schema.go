@@ -10,10 +10,11 @@ const (
 	boolean
 	texts // a list of strings
 	hash
+	list
 )
 
 func (k kind) String() string {
-	return [...]string{"anything", "a string", "a whole number", "true or false", "a list of strings", "a map"}[k]
+	return [...]string{"anything", "a string", "a whole number", "true or false", "a list of strings", "a map", "a list"}[k]
 }
 
 // rule describes one key. A hash without keys is free-form; one with open is
@@ -49,22 +50,22 @@ func schema() rule {
 			"plugin": plain(text),
 			"properties": {kind: hash, keys: map[string]rule{
 				"openstack": {kind: hash, open: true, keys: openstack()},
-				"aws":       freely(false),
+				"aws":       {kind: hash, open: true, keys: aws()},
 				"vsphere":   freely(false),
 				"vcloud":    freely(false),
-				"vcds":      {kind: anything},
-				"vcenters":  {kind: anything},
+				"vcds":      secret(list),
+				"vcenters":  secret(list),
 				"registry":  {kind: hash, keys: map[string]rule{"endpoint": secret(text), "user": secret(text), "password": secret(text)}},
 				"stemcell":  freely(true),
 				"agent": {kind: hash, keys: map[string]rule{
 					"ntp":       plain(texts),
 					"mbus":      secret(text),
-					"blobstore": {kind: hash, keys: map[string]rule{"provider": plain(text), "options": freely(false)}},
+					"blobstore": {kind: hash, keys: map[string]rule{"provider": secret(text), "options": freely(false)}},
 				}},
 			}},
 		}},
 		"apply_spec": {kind: hash, keys: map[string]rule{
-			"agent":      {kind: hash, keys: map[string]rule{"blobstore": freely(false), "nats": freely(false)}},
+			"agent":      {kind: hash, open: true, keys: map[string]rule{"blobstore": freely(false), "nats": freely(false)}},
 			"properties": freely(false),
 		}},
 	}}
@@ -96,4 +97,13 @@ func openstack() map[string]rule {
 		keys[name] = plain(boolean)
 	}
 	return keys
+}
+
+// aws are the 2014 connection's keys; other CPIs are free to know more.
+func aws() map[string]rule {
+	return map[string]rule{
+		"access_key_id": secret(text), "secret_access_key": secret(text), "ec2_private_key": secret(text),
+		"ec2_endpoint": plain(text), "region": plain(text), "max_retries": plain(number), "default_key_name": plain(text),
+		"default_security_groups": plain(texts), "ssh_user": plain(text), "ssh_port": plain(number), "ssh_wait": plain(number),
+	}
 }

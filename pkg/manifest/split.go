@@ -3,43 +3,44 @@ package manifest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
+// secretName is a key whose value is a secret wherever the manifest lets people
+// name keys of their own.
+var secretName = regexp.MustCompile(`(?i)passw|secret|token|credential|passphrase|private_?key|api_?key|access_?key|crypt_?key|sign_?key|user_?data`)
+
 // Split parts the manifest as it was written into what may be read by anybody
-// and the rest. Everything that is not known to be harmless is a secret.
+// and the rest. Everything that is not known to be harmless is a secret, with
+// the names of its keys.
 func (m *Manifest) Split() (public, secrets json.RawMessage, err error) {
 	open, closed := split(m.raw, schema())
-	if public, err = json.Marshal(open); err != nil {
-		return nil, nil, messages.Errorf(messages.CodeManifestInvalid, "the manifest holds what no message can carry: %w", err)
-	}
-	if secrets, err = json.Marshal(closed); err != nil {
-		return nil, nil, messages.Errorf(messages.CodeManifestInvalid, "the manifest holds what no message can carry: %w", err)
-	}
-	return public, secrets, nil
+	return canonical(open), canonical(closed), nil
 }
 
 func split(tree map[string]any, r rule) (open, closed map[string]any) {
 	open, closed = map[string]any{}, map[string]any{}
+	free := len(r.keys) == 0
 	for key, v := range tree {
 		known, ok := r.keys[key]
 		if !ok {
-			known = rule{harmless: r.harmless && len(r.keys) == 0}
+			known = rule{harmless: free && r.harmless && !secretName.MatchString(key)}
 		}
 		sub, isMap := v.(map[string]any)
 		switch {
-		case v == nil:
-			open[key] = nil
-		case isMap:
+		case isMap && (known.harmless || len(known.keys) > 0):
 			o, c := split(sub, known)
 			open[key] = o
 			if len(c) > 0 {
 				closed[key] = c
 			}
-		case known.harmless && !carriesCredentials(v):
+		case known.harmless && harmless(v), v == nil && ok:
 			open[key] = v
 		default:
 			closed[key] = v
@@ -48,14 +49,30 @@ func split(tree map[string]any, r rule) (open, closed map[string]any) {
 	return open, closed
 }
 
-// carriesCredentials tells whether a URL has user information in it.
-func carriesCredentials(v any) bool {
-	s, ok := v.(string)
-	if !ok || !strings.Contains(s, "://") {
-		return false
+// harmless tells whether nothing in v looks like a secret: a URL with user
+// information, or a key that says so.
+func harmless(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			if !harmless(item) {
+				return false
+			}
+		}
+	case map[string]any:
+		for key, item := range v {
+			if secretName.MatchString(key) || !harmless(item) {
+				return false
+			}
+		}
+	case string:
+		if strings.Contains(v, "://") {
+			u, err := url.Parse(v)
+			return err == nil && u.User == nil
+		}
+		return !strings.Contains(v, "-----BEGIN")
 	}
-	u, err := url.Parse(s)
-	return err != nil || u.User != nil
+	return true
 }
 
 // Join puts together what Split parted.
@@ -93,14 +110,23 @@ func overlay(base, over map[string]any) any {
 func decode(raw json.RawMessage) (map[string]any, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
-	var v map[string]any
-	if err := dec.Decode(&v); err != nil {
-		return nil, messages.Errorf(messages.CodeManifestInvalid, "the manifest cannot be read: %w", err)
+	out := map[string]any{}
+	err := dec.Decode(&out)
+	if err == nil {
+		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("something follows it")
+		}
 	}
-	return asMap(numbers(v)), nil
+	if err != nil {
+		return nil, messages.Errorf(messages.CodeManifestInvalid, "cannot read the manifest in the request: %w", err)
+	}
+	if out == nil { // null
+		out = map[string]any{}
+	}
+	return asMap(numbers(out)), nil
 }
 
-// numbers makes ints of whole numbers, as YAML gives them.
+// numbers gives numbers the types that YAML gave them.
 func numbers(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -124,10 +150,9 @@ func numbers(v any) any {
 	return v
 }
 
-func encode(v any) json.RawMessage {
-	raw, err := json.Marshal(v)
-	if err != nil || string(raw) == "null" {
-		return json.RawMessage("{}")
+func encode(v map[string]any) json.RawMessage {
+	if v == nil {
+		v = map[string]any{}
 	}
-	return raw
+	return canonical(v)
 }

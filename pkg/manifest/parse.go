@@ -1,0 +1,112 @@
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+)
+
+// erb is a Ruby template's tag; `<%%` is its way to write `<%`.
+var erb = regexp.MustCompile(`(?s)<%[^%].*?%>`)
+
+// Parse reads a manifest; file is what problems are reported under. Files that
+// the manifest names are not looked at.
+func Parse(file string, data []byte) (*Manifest, error) {
+	return parse(file, data, func(string) bool { return true })
+}
+
+func parse(file string, data []byte, exists func(string) bool) (*Manifest, error) {
+	if len(data) > maxFile {
+		return nil, loadError(file, "it is larger than %d bytes", maxFile)
+	}
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+		return nil, loadError(file, "it is no text").WithHint("a manifest is YAML in UTF-8")
+	}
+	c := &checker{file: file, exists: exists, keys: map[string]*yaml.Node{}, values: map[string]*yaml.Node{}, template: map[int]bool{}}
+	template := c.templates(data)
+	root, err := parseRoot(file, data)
+	if err != nil && template {
+		return nil, c.failure("")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if what, hint := foreign(root); what != "" {
+		return nil, messages.Errorf(messages.CodeManifestInvalid, "%s is %s and no manifest of a micro BOSH", file, what).WithHint("%s", hint)
+	}
+	tree, _ := c.value(root, "", schema(), 0).(map[string]any)
+	c.requirements(tree)
+	if len(c.problems) > 0 {
+		return nil, c.failure("docs/manifest.md lists every key")
+	}
+	return fromTree(tree), nil
+}
+
+// templates reports every tag of ERB, which the original ran over a manifest;
+// those in comments did nothing.
+func (c *checker) templates(data []byte) bool {
+	for _, span := range erb.FindAllIndex(data, 20) {
+		start := 1 + bytes.LastIndexByte(data[:span[0]], '\n')
+		if strings.HasPrefix(strings.TrimSpace(string(data[start:span[0]])), "#") {
+			continue
+		}
+		line, column := 1+bytes.Count(data[:span[0]], []byte("\n")), 1+span[0]-start
+		c.hint = "write the value itself; envsubst or a heredoc can make the file"
+		c.problem(&yaml.Node{Line: line, Column: column}, "ERB (<%% %%>) is not run in a manifest")
+		c.template[line] = true
+	}
+	return len(c.problems) > 0
+}
+
+func parseRoot(file string, data []byte) (*yaml.Node, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, more yaml.Node
+	err := decoder.Decode(&doc)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, loadError(file, "%s", strings.TrimPrefix(err.Error(), "yaml: ")).
+			WithHint("tabs, a missing space after a colon and unquoted @ or %% are what most often breaks YAML")
+	}
+	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
+		return nil, messages.Errorf(messages.CodeManifestInvalid, "Incorrect YAML structure in `%s': expected Hash at the root", file).
+			WithHint("a manifest begins with a line such as name: micro")
+	}
+	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, loadError(file, "it holds more than one document").WithHint("a manifest is what follows the first ---; remove the second")
+	}
+	return doc.Content[0], nil
+}
+
+func loadError(file, format string, args ...any) *messages.Error {
+	return messages.Errorf(messages.CodeManifestInvalid, "Cannot load YAML file at `%s': %w", file, messages.Errorf(messages.CodeManifestInvalid, format, args...))
+}
+
+// foreign recognises other files of BOSH's and tells where they belong.
+func foreign(root *yaml.Node) (what, hint string) {
+	has := map[string]bool{}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		has[strings.TrimPrefix(root.Content[i].Value, ":")] = true
+	}
+	switch {
+	case has["cloud"]:
+		return "", ""
+	case has["cloud_provider"], has["resource_pools"] && has["networks"]:
+		return "a manifest for `bosh create-env`",
+			"carry its values over: network, resources and cloud.properties.openstack (docs/manifest.md); releases and jobs come with the stemcell"
+	case has["instance_groups"], has["releases"] && (has["stemcells"] || has["update"] || has["jobs"]):
+		return "a Director's deployment manifest", "give it to `bosh deploy` once the Director runs; microbosh deploys the Director itself"
+	case has["azs"], has["vm_types"], has["vm_extensions"]:
+		return "a cloud config", "give it to `bosh update-cloud-config` once the Director runs"
+	case has["instances"] && (has["disks"] || has["registry_instances"]):
+		return "the state file " + DeploymentsFile, "give the micro_bosh.yml that it lies beside"
+	case has["bosh_protocol"], has["stemcell_formats"]:
+		return "a stemcell's stemcell.MF", "give the micro_bosh.yml, and the stemcell's .tgz to `microbosh deploy`"
+	}
+	return "", ""
+}

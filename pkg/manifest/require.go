@@ -1,0 +1,141 @@
+package manifest
+
+import (
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+)
+
+// at is where a value is written, or else the nearest key above it.
+func (c *checker) at(path string) *yaml.Node {
+	if n := c.values[path]; n != nil && n.ShortTag() != "!!null" {
+		return n
+	}
+	for ; path != ""; path = path[:max(strings.LastIndexByte(path, '.'), 0)] {
+		if n := c.keys[path]; n != nil {
+			return n
+		}
+	}
+	return &yaml.Node{Line: 1, Column: 1}
+}
+
+// requirements are what a manifest cannot do without.
+func (c *checker) requirements(tree map[string]any) {
+	if name := tree["name"]; name == nil || name == "" {
+		c.problem(c.at("name"), "name is not defined in deployment manifest")
+	} else if name, ok := name.(string); ok {
+		if _, err := messages.ParseDeployment(name); err != nil {
+			c.problem(c.at("name"), "name: %v", err)
+		}
+	}
+	switch level := tree2(tree, "logging", "level"); level := level.(type) {
+	case string:
+		if !slices.Contains([]string{"DEBUG", "INFO", "WARN", "ERROR", "FATAL"}, strings.ToUpper(level)) {
+			c.problem(c.at("logging.level"), "logging.level must be DEBUG, INFO, WARN, ERROR or FATAL")
+		}
+	}
+	if disk, ok := tree2(tree, "resources", "persistent_disk").(int); ok && disk < 0 {
+		c.problem(c.at("resources.persistent_disk"), "resources.persistent_disk is negative")
+	}
+	plugin := ""
+	if tree["cloud"] == nil {
+		c.problem(c.at("cloud"), "No cloud properties defined")
+	} else {
+		plugin = c.plugin(tree)
+	}
+	if tree["network"] == nil {
+		c.problem(c.at("network"), "network is not defined in deployment manifest")
+	} else {
+		c.network(asMap(tree["network"]), plugin)
+	}
+}
+
+func (c *checker) plugin(tree map[string]any) string {
+	switch plugin := tree2(tree, "cloud", "plugin").(type) {
+	case string:
+		switch plugin {
+		case "openstack":
+			c.openstack(asMap(tree2(tree, "cloud", "properties")))
+		case "aws", "vsphere", "vcloud":
+		case "":
+			c.problem(c.at("cloud.plugin"), "No cloud plugin defined")
+		default:
+			c.problem(c.at("cloud.plugin"), "Could not find Provider Plugin: %s", clip(plugin))
+		}
+		return plugin
+	case nil:
+		if _, isMap := tree["cloud"].(map[string]any); isMap {
+			c.problem(c.at("cloud.plugin"), "No cloud plugin defined")
+		}
+	}
+	return ""
+}
+
+func (c *checker) network(network map[string]any, plugin string) {
+	kind, _ := network["type"].(string)
+	switch kind {
+	case "", "dynamic":
+	case "manual":
+		if network["ip"] == nil {
+			c.problem(c.at("network.ip"), "network.ip is needed with type manual")
+		}
+		if plugin == "openstack" && asMap(network["cloud_properties"])["net_id"] == nil {
+			c.problem(c.at("network.cloud_properties"), "Manual network must have net_id")
+		}
+	default:
+		c.problem(c.at("network.type"), "network.type must be dynamic or manual")
+	}
+	for _, key := range []string{"ip", "vip", "netmask", "gateway"} {
+		c.address(network[key], "network."+key)
+	}
+	dns, _ := network["dns"].([]any)
+	for _, server := range dns {
+		c.address(server, "network.dns")
+	}
+}
+
+func (c *checker) address(v any, path string) {
+	if s, ok := v.(string); ok {
+		if _, err := netip.ParseAddr(s); err != nil {
+			c.problem(c.at(path), "%s must be an IP address", path)
+		}
+	}
+}
+
+func (c *checker) openstack(properties map[string]any) {
+	const section = "cloud.properties.openstack"
+	os, ok := properties["openstack"].(map[string]any)
+	if !ok {
+		if properties["openstack"] == nil {
+			c.problem(c.at(section), "%s is needed with plugin openstack", section)
+		}
+		return
+	}
+	given := func(key string) bool { v, there := os[key]; return there && v != nil && v != "" }
+	if address, _ := os["auth_url"].(string); !given("auth_url") {
+		c.problem(c.at(section+".auth_url"), "%s.auth_url is needed", section)
+	} else if u, err := url.Parse(address); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		c.problem(c.at(section+".auth_url"), "%s.auth_url must be an http or https URL", section)
+	}
+	password := given("username") && given("api_key")
+	credential := given("application_credential_id") && given("application_credential_secret")
+	if password == credential {
+		c.problem(c.at(section), "%s needs either username and api_key, or application_credential_id and application_credential_secret", section)
+	}
+	key, _ := os["private_key"].(string)
+	if key != "" && !strings.Contains(key, "-----BEGIN") && !c.exists(key) {
+		shown := key
+		if strings.ContainsAny(key, "\n") || len(key) > 200 {
+			shown = "..." // no path, so it may be the key itself
+		}
+		c.problem(c.at(section+".private_key"), "properties.openstack.private_key '%s' does not exist", shown)
+	}
+}
+
+// tree2 is the value at tree[first][second].
+func tree2(tree map[string]any, first, second string) any { return asMap(tree[first])[second] }
