@@ -72,11 +72,10 @@ func (s *session) assignFloating(ctx context.Context, cid string, vip *network) 
 	if err != nil {
 		return err
 	}
-	mine, err := all(ctx, "list ports", ports.List(s.network, ports.ListOpts{DeviceID: cid}), ports.ExtractPorts)
+	mine, err := s.serverPorts(ctx, cid)
 	if err != nil {
 		return err
 	}
-	mine = slices.DeleteFunc(mine, func(p ports.Port) bool { return p.DeviceID != cid })
 	if len(mine) == 0 {
 		return messages.Errorf(messages.CodeCloudTransient, "Server `%s' has no port yet", cid)
 	}
@@ -85,4 +84,33 @@ func (s *session) assignFloating(ctx context.Context, cid string, vip *network) 
 	}
 	options := floatingips.UpdateOpts{PortID: &mine[0].ID}
 	return classify("assign the floating IP "+vip.IP, writes, floatingips.Update(ctx, s.network, floating.ID, options).Err)
+}
+
+func (s *session) serverPorts(ctx context.Context, cid string) ([]ports.Port, error) {
+	list, err := all(ctx, "list ports", ports.List(s.network, ports.ListOpts{DeviceID: cid}), ports.ExtractPorts)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list, func(p ports.Port) bool { return p.DeviceID != cid }), nil
+}
+
+// floatingOf lists the floating addresses of a server as Neutron has them.
+func (s *session) floatingOf(ctx context.Context, cid string) ([]string, error) {
+	mine, err := s.serverPorts(ctx, cid)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, p := range mine {
+		list, err := all(ctx, "list floating IPs", floatingips.List(s.network, floatingips.ListOpts{PortID: p.ID}), floatingips.ExtractFloatingIPs)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range list {
+			if f.PortID == p.ID {
+				out = append(out, f.FloatingIP)
+			}
+		}
+	}
+	return out, nil
 }

@@ -2,6 +2,7 @@ package openstack
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,6 +100,11 @@ func classifyAnswer(doing string, e effect, answer gophercloud.ErrUnexpectedResp
 // classifyTransport is for answers that did not come, or came in pieces. Only
 // when nobody listened is it sure that nothing happened.
 func classifyTransport(doing string, e effect, err error) error {
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return messages.Errorf(messages.CodeCloudInvalid, "cannot %s: %w", doing, err).
+			WithHint("put the certificate of the cloud's authority into connection_options.ca_cert in cloud.properties.openstack")
+	}
 	var op *net.OpError
 	if e == reads || (errors.As(err, &op) && op.Op == "dial") {
 		if errors.Is(err, context.Canceled) {

@@ -146,6 +146,12 @@ func (c *Cloud) discoverIP(ctx context.Context, _ *cpi.Step, o *session, args me
 	if len(fixed) == 0 {
 		return nil, messages.Errorf(messages.CodeCloudTransient, "Server `%s' has no address yet", args.VMCID)
 	}
+	if len(floating) == 0 {
+		// Nova learns of a floating address some time after Neutron.
+		if floating, err = o.floatingOf(ctx, args.VMCID); err != nil {
+			return nil, err
+		}
+	}
 	out := messages.DiscoverIPOutputs{IP: fixed[0], ServiceIP: fixed[0]}
 	if len(floating) > 0 {
 		out.IP = floating[0]

@@ -17,6 +17,10 @@ import (
 	"github.com/microbosh/microbosh/services/cpi-openstack/internal/cpi"
 )
 
+// anyNetwork asks for the project's only network. From version 2.37 on Nova
+// wants it said.
+const anyNetwork = "auto"
+
 // vmProperties are resources.cloud_properties.
 type vmProperties struct {
 	InstanceType     string   `json:"instance_type"`
@@ -166,8 +170,9 @@ func (v *vm) plug(ctx context.Context, options *servers.CreateOpts) (map[string]
 	if v.networks.vip != nil {
 		agent[v.networks.vip.name] = v.networks.vip.Network
 	}
-	if len(nics) > 0 {
-		options.Networks = nics
+	options.Networks = nics
+	if len(nics) == 0 {
+		options.Networks = anyNetwork
 	}
 	return agent, addresses, nil
 }
@@ -204,10 +209,14 @@ func (v *vm) zone(ctx context.Context) (string, error) {
 func (v *vm) post(ctx context.Context) (string, error) {
 	server, err := servers.Create(ctx, v.session.tagged, v.options, nil).Extract()
 	if gophercloud.ResponseCodeIs(err, http.StatusNotAcceptable) {
-		// An older cloud that knows no tags; the metadata are enough.
+		// An older cloud knows neither tags, for which the metadata stand in, nor
+		// that word for the only network.
 		ext, _ := v.options.(keypairs.CreateOptsExt)
 		if plain, ok := ext.CreateOptsBuilder.(servers.CreateOpts); ok {
 			plain.Tags = nil
+			if plain.Networks == anyNetwork {
+				plain.Networks = nil
+			}
 			ext.CreateOptsBuilder = plain
 		}
 		server, err = servers.Create(ctx, v.session.compute, ext, nil).Extract()
