@@ -33,13 +33,13 @@ type demo struct {
 
 // readiness is what `microbosh dev --json` says first.
 type readiness struct {
-	Bus      string `json:"bus"`
-	Keys     string `json:"keys"`
-	AuthURL  string `json:"auth_url"`
-	User     string `json:"username"`
-	Password string `json:"password"`
-	Project  string `json:"project"`
-	State    string `json:"state_url"`
+	Bus          string `json:"bus"`
+	Keys         string `json:"keys"`
+	AuthURL      string `json:"auth_url"`
+	User         string `json:"username"`
+	Project      string `json:"project"`
+	PasswordFile string `json:"password_file"`
+	State        string `json:"state_url"`
 }
 
 // start runs `microbosh dev` until stop and returns when it is ready.
@@ -125,8 +125,12 @@ func (d *demo) manifest(example string) error {
 	if err != nil {
 		return err
 	}
+	password, err := os.ReadFile(d.ready.PasswordFile)
+	if err != nil {
+		return err
+	}
 	text := strings.NewReplacer(
-		"AUTH_URL", d.ready.AuthURL, "USERNAME", d.ready.User, "PASSWORD", d.ready.Password, "PROJECT", d.ready.Project,
+		"AUTH_URL", d.ready.AuthURL, "USERNAME", d.ready.User, "PASSWORD", strings.TrimSpace(string(password)), "PROJECT", d.ready.Project,
 	).Replace(string(b))
 	return os.WriteFile(filepath.Join(d.dir, "micro_bosh.yml"), []byte(text), 0o600)
 }

@@ -57,7 +57,9 @@ func (a *app) dev(ctx context.Context, dir string, port int) error {
 		return err
 	}
 	a.ui.Result(devText(st, folder, cloud), map[string]string{
-		"bus": st.URL(), "keys": st.Keys(), "auth_url": cloud.AuthURL, "folder": folder,
+		"folder": folder, "bus": st.URL(), "keys": st.Keys(),
+		"auth_url": cloud.AuthURL, "state_url": cloud.URL + "/devcloud/state",
+		"username": cloud.User, "project": cloud.Project, "password_file": cloud.PasswordFile,
 	})
 	if err := daemon.Ready(); err != nil {
 		return err
@@ -71,21 +73,23 @@ func (a *app) dev(ctx context.Context, dir string, port int) error {
 
 func devText(st *stack.Stack, folder string, c cloud) string {
 	dir := filepath.Dir(folder)
-	return fmt.Sprintf(`microbosh runs in %s
-  bus      %s (keys in %s)
-  cloud    %s (credentials in %s)
-  logs     %s
+	manifest := filepath.Join(dir, "micro_bosh.yml")
+	return fmt.Sprintf(`microbosh runs in %[1]s
+  bus      %[2]s (keys in %[3]s)
+  cloud    %[4]s (user %[5]s, project %[6]s, password in %[7]s)
+  logs     %[8]s
 
 Try, in another terminal:
+  sed -e "s#AUTH_URL#%[4]s#; s#USERNAME#%[5]s#; s#PROJECT#%[6]s#; s#PASSWORD#$(cat %[7]s)#" \
+    deploy/examples/dev/micro_bosh.yml > %[9]s
+  microbosh deployment %[9]s
   microbosh stemcell build
-  cp deploy/examples/dev/micro_bosh.yml %s   # and put the cloud's credentials in
-  microbosh deployment %s
   microbosh deploy microbosh-openstack-dev.tgz
-  nats --server %s --nkey %s sub 'bosh.v1.>'
   microbosh status
   microbosh delete
+  nats --server %[2]s --nkey %[10]s sub 'bosh.v1.>'
 
-Ctrl-C ends it; what was deployed in devcloud ends with it.`,
-		dir, st.URL(), st.Keys(), c.AuthURL, c.File, filepath.Join(folder, "log"), dir, dir, st.URL(),
+Ctrl-C ends it, and what was deployed into devcloud with it.`,
+		dir, st.URL(), st.Keys(), c.AuthURL, c.User, c.Project, c.PasswordFile, filepath.Join(folder, "log"), manifest,
 		filepath.Join(st.Keys(), messages.RoleOps+".nk"))
 }

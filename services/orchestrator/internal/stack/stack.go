@@ -223,10 +223,14 @@ func (s *Stack) run(ctx context.Context) error {
 // parts are the programs that need a bus.
 func (s *Stack) parts(self, url, registry string) []program {
 	on := func(more ...string) []string { return append(more, "--bus", url, "--keys", s.Keys()) }
+	cpi := on()
+	if s.o.Cloud {
+		cpi = on("--settle", "1s") // devcloud shows at once what it made
+	}
 	return []program{
 		{name: "orchestrator", path: self, args: on("serve")},
 		{name: "registry", path: filepath.Join(s.o.Programs, "microbosh-registry"), args: on("--listen", registry)},
-		{name: "cpi-openstack", path: filepath.Join(s.o.Programs, "microbosh-cpi-openstack"), args: on()},
+		{name: "cpi-openstack", path: filepath.Join(s.o.Programs, "microbosh-cpi-openstack"), args: cpi},
 	}
 }
 

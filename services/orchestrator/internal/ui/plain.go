@@ -26,8 +26,11 @@ func (t *Terminal) Renderer() Renderer {
 }
 
 // quiet is how long a step may say nothing in a log before its progress is
-// worth a line.
-const quiet = 5 * time.Second
+// worth a line; longQuiet before the same progress is.
+const (
+	quiet     = 5 * time.Second
+	longQuiet = time.Minute
+)
 
 // plain prints a line for each finished step, as BOSH did, and a word about
 // those that take long.
@@ -65,7 +68,8 @@ func (p *plain) progress(l Line) {
 	if l.Total > 0 {
 		text = fmt.Sprintf("%s %d%%", text, 100*l.Done/l.Total)
 	}
-	if l.Time.Sub(p.last) < quiet || text == "" || text == p.text {
+	silent := l.Time.Sub(p.last)
+	if text == "" || silent < quiet || text == p.text && silent < longQuiet {
 		return
 	}
 	p.text = text
