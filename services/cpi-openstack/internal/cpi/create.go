@@ -139,7 +139,7 @@ func (s *Step) find(ctx context.Context, m Maker, own string) (string, error) {
 	if len(found) == 1 {
 		return keep, nil
 	}
-	if err := s.Note(ctx, keep); err != nil {
+	if err := s.choose(ctx, keep); err != nil {
 		return "", err
 	}
 	for _, f := range found {

@@ -91,6 +91,13 @@ func (s *Step) Note(ctx context.Context, cid string) error {
 	if r.CID == cid && r.Status == messages.ResultPosting {
 		return nil
 	}
+	return s.choose(ctx, cid)
+}
+
+// choose records the resource in any case: who can write is the only one who
+// may act on the choice.
+func (s *Step) choose(ctx context.Context, cid string) error {
+	r := s.entry.Result()
 	r.Status, r.CID, r.Error, r.Outputs = messages.ResultPosting, cid, nil, nil
 	if r.Deadline.IsZero() {
 		r.Deadline = time.Now().Add(s.worker.Settle).UTC()
