@@ -53,17 +53,8 @@ func (s *session) attach(ctx context.Context, step *cpi.Step, server *servers.Se
 	if err != nil {
 		return "", err
 	}
-	if !slices.ContainsFunc(have, func(a volumeattach.VolumeAttachment) bool { return a.VolumeID == disk }) {
-		if err := s.checkFree(ctx, disk, server.ID); err != nil {
-			return "", err
-		}
-		device, err := s.freeDevice(ctx, server, have)
-		if err != nil {
-			return "", err
-		}
-		options := volumeattach.CreateOpts{VolumeID: disk, Device: device}
-		err = classify("attach the volume "+disk, writes, volumeattach.Create(ctx, s.compute, server.ID, options).Err)
-		if err != nil {
+	if !attachedIn(have, disk) {
+		if err := s.plug(ctx, server, disk, have); err != nil {
 			return "", err
 		}
 	}
@@ -89,6 +80,32 @@ func (s *session) attach(ctx context.Context, step *cpi.Step, server *servers.Se
 		return device != "", nil
 	})
 	return device, err
+}
+
+// plug sends the request. One that is refused because its repeat was faster is
+// no failure.
+func (s *session) plug(ctx context.Context, server *servers.Server, disk string, have []volumeattach.VolumeAttachment) error {
+	if err := s.checkFree(ctx, disk, server.ID); err != nil {
+		return err
+	}
+	device, err := s.freeDevice(ctx, server, have)
+	if err != nil {
+		return err
+	}
+	options := volumeattach.CreateOpts{VolumeID: disk, Device: device}
+	err = classify("attach the volume "+disk, writes, volumeattach.Create(ctx, s.compute, server.ID, options).Err)
+	if !hasCode(err, messages.CodeCloudInvalid) && !hasCode(err, messages.CodeCloudConflict) {
+		return err
+	}
+	have, again := s.attachments(ctx, server.ID)
+	if again == nil && attachedIn(have, disk) {
+		return nil
+	}
+	return err
+}
+
+func attachedIn(list []volumeattach.VolumeAttachment, disk string) bool {
+	return slices.ContainsFunc(list, func(a volumeattach.VolumeAttachment) bool { return a.VolumeID == disk })
 }
 
 // checkFree refuses a volume that is missing or another server's, in words.
@@ -179,8 +196,7 @@ func (s *session) detach(ctx context.Context, step *cpi.Step, args messages.Disk
 	if err != nil && !notFound(err) {
 		return err
 	}
-	attached := slices.ContainsFunc(have, func(a volumeattach.VolumeAttachment) bool { return a.VolumeID == args.DiskCID })
-	if attached && (volume == nil || volume.Status != "detaching") {
+	if attachedIn(have, args.DiskCID) && (volume == nil || volume.Status != "detaching") {
 		err := classify("detach the volume "+args.DiskCID, reads, volumeattach.Delete(ctx, s.compute, args.VMCID, args.DiskCID).ExtractErr())
 		if err != nil && !notFound(err) {
 			return err

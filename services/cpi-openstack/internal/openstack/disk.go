@@ -134,6 +134,13 @@ func (s *session) getVolume(ctx context.Context, cid string) (*volumes.Volume, e
 	return volume, nil
 }
 
+// leaving tells whether a volume is being deleted, so that a refused repeat of
+// the request is no failure.
+func (s *session) leaving(ctx context.Context, cid string) bool {
+	volume, err := s.getVolume(ctx, cid)
+	return notFound(err) || (err == nil && volume.Status == "deleting")
+}
+
 func (c *Cloud) deleteDisk(ctx context.Context, _ *cpi.Step, o *session, args messages.DeleteDiskArgs) (any, error) {
 	for what, id := range map[string]string{"disk": args.DiskCID, "owner": args.Owner} {
 		if err := require(what, id); err != nil {
@@ -165,7 +172,7 @@ func (s *session) deleteVolume(ctx context.Context, cid, owner string) error {
 			WithHint("detach it first")
 	default:
 		err := classify("delete the volume "+cid, reads, volumes.Delete(ctx, s.volume, cid, volumes.DeleteOpts{}).ExtractErr())
-		if err != nil && !notFound(err) {
+		if err != nil && !notFound(err) && !s.leaving(ctx, cid) {
 			return err
 		}
 	}

@@ -119,6 +119,11 @@ func (w *world) hasVM(cid string, want bool) {
 // noSecret reads everything that people may watch.
 func (w *world) noSecret() {
 	w.t.Helper()
+	for _, secret := range []string{"marker", w.cloud.Password()} {
+		if strings.Contains(w.log.String(), secret) {
+			w.t.Error("a secret is in the log")
+		}
+	}
 	for _, stream := range []string{messages.StreamResult, messages.StreamEvent} {
 		all, err := w.conn.Read(w.t.Context(), stream, "bosh.v1.>", 0)
 		if err != nil {

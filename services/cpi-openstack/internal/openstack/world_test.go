@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,68 +29,6 @@ const (
 	patience = 30 * time.Second
 )
 
-// shelf is a registry that keeps its promises about revisions, and no more.
-type shelf struct {
-	ring *seal.Ring
-
-	mu     sync.Mutex
-	stored map[string]messages.SettingsPut // guarded by mu
-}
-
-func (s *shelf) endpoints() map[string]func(context.Context, []byte) (any, error) {
-	return map[string]func(context.Context, []byte) (any, error){
-		messages.SvcSettingsPut: func(_ context.Context, body []byte) (any, error) {
-			var r messages.SettingsPut
-			if err := json.Unmarshal(body, &r); err != nil {
-				return nil, err
-			}
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			have := s.stored[r.Name]
-			if have.Revision != r.Revision {
-				return nil, messages.Errorf(messages.CodeConflict, "the revision is %d", have.Revision)
-			}
-			r.Revision++
-			s.stored[r.Name] = r
-			return messages.SettingsPutReply{Revision: r.Revision}, nil
-		},
-		messages.SvcSettingsGet: func(_ context.Context, body []byte) (any, error) {
-			var r messages.SettingsGet
-			if err := json.Unmarshal(body, &r); err != nil {
-				return nil, err
-			}
-			settings, put, err := s.read(r.Name)
-			if err != nil {
-				return nil, err
-			}
-			box, err := s.ring.Seal(r.Asker, settings)
-			return messages.SettingsReply{Settings: box, Revision: put.Revision}, err
-		},
-		messages.SvcSettingsDelete: func(_ context.Context, body []byte) (any, error) {
-			var r messages.SettingsDelete
-			if err := json.Unmarshal(body, &r); err != nil {
-				return nil, err
-			}
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			delete(s.stored, r.Name)
-			return struct{}{}, nil
-		},
-	}
-}
-
-func (s *shelf) read(name string) (json.RawMessage, messages.SettingsPut, error) {
-	s.mu.Lock()
-	put, ok := s.stored[name]
-	s.mu.Unlock()
-	if !ok {
-		return nil, put, messages.Errorf(messages.CodeSettingsNotFound, "none")
-	}
-	var settings json.RawMessage
-	err := s.ring.Open(put.Settings, &settings)
-	return settings, put, err
-}
-
 // world is a devcloud, a bus, a registry and a CPI.
 type world struct {
 	t        *testing.T
@@ -100,11 +39,30 @@ type world struct {
 	registry *shelf
 	dir      string
 	vmName   string
+	log      *logs
+}
+
+// logs is what the CPI said.
+type logs struct {
+	mu   sync.Mutex
+	text strings.Builder // guarded by mu
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), bus: bustest.Start(t), vmName: "vm-" + uuid.NewString()}
+	w := &world{t: t, dir: t.TempDir(), bus: bustest.Start(t), vmName: "vm-" + uuid.NewString(), log: &logs{}}
 	w.conn = w.bus.Connect(t, "test")
 	keys := filepath.Join(w.dir, "keys")
 	var err error
@@ -154,7 +112,7 @@ func (w *world) serve() {
 		return cpi.Run(ctx, cpi.Options{
 			Conn: cpiConn, Ring: w.ring, Cloud: openstack.Name, Slots: 2, Settle: 500 * time.Millisecond, Grace: 2 * time.Second,
 			Methods: cloud.Methods(), Queries: cloud.Queries(), Info: openstack.Info(), Ready: ready,
-			Log: zerolog.New(zerolog.NewTestWriter(w.t)),
+			Log: zerolog.New(zerolog.MultiLevelWriter(zerolog.NewTestWriter(w.t), w.log)),
 		})
 	})
 	for range 2 {
@@ -225,6 +183,22 @@ func (w *world) do(method string, n int, args any) messages.Result {
 		if r.Status.Final() || r.Status == messages.ResultUnsettled {
 			return r
 		}
+	}
+}
+
+// forget empties a step's ledger entry, as if its last word had been lost.
+func (w *world) forget(method string, n int) {
+	w.t.Helper()
+	step := messages.StepID(uid, method, n)
+	subject := messages.ResultSubject(openstack.Name, method, "micro", step)
+	data, err := messages.Envelope{
+		ID: uuid.NewString(), Type: messages.Type(messages.ClassResult, method), Source: "test", Time: time.Now(), Deployment: "micro", Step: step,
+	}.Encode(messages.Result{Status: messages.ResultWorking, Method: method})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.conn.Send(w.t.Context(), subject, "", data); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
