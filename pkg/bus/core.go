@@ -16,6 +16,7 @@ import (
 const (
 	confirmFor = 5 * time.Second
 	callFor    = 10 * time.Second
+	askAgain   = 4 * time.Second
 )
 
 // Msg is a message of the bus. Seq and Time are zero unless it was stored.
@@ -100,8 +101,8 @@ func (c *Conn) deliver(ctx context.Context, sub *nats.Subscription, m *nats.Msg,
 
 // Call asks a micro service: request as JSON, the reply's value into reply (nil
 // to ignore it). The service's own error is returned as *messages.Error; nobody
-// there is service_unavailable. When the connection is cut meanwhile it asks
-// again. Without a deadline it waits ten seconds.
+// there is service_unavailable. When the connection is cut or nothing is heard
+// for some seconds it asks again. Without a deadline it waits ten seconds.
 func (c *Conn) Call(ctx context.Context, subject string, request, reply any) error {
 	body := []byte("{}")
 	if request != nil {
@@ -137,15 +138,19 @@ func (c *Conn) Call(ctx context.Context, subject string, request, reply any) err
 	return nil
 }
 
-// ask asks again when the connection was cut meanwhile: requests only read, or
-// are safe to repeat.
+// ask asks again when the connection was cut meanwhile, and when there is no
+// answer for a while, for whoever was asked may have died: requests only read,
+// or are safe to repeat.
 func (c *Conn) ask(ctx context.Context, subject string, body []byte) (*nats.Msg, error) {
 	for {
-		tryCtx, release := c.uncut(ctx)
+		limited, cancel := context.WithTimeout(ctx, askAgain)
+		tryCtx, release := c.uncut(limited)
 		m, err := c.nc.RequestWithContext(tryCtx, subject, body)
 		err = wasCut(tryCtx, ctx, err)
 		release()
-		if !errors.Is(err, nats.ErrDisconnected) {
+		silent := err != nil && limited.Err() != nil && ctx.Err() == nil
+		cancel()
+		if !silent && !errors.Is(err, nats.ErrDisconnected) {
 			return m, err
 		}
 	}

@@ -15,67 +15,52 @@ import (
 
 const (
 	workHeartbeat = time.Second
-	workExpiry    = 30 * time.Second
+	// A frozen worker's request stays open this long, and may be given one more
+	// message that then waits for AckWait.
+	workExpiry = 5 * time.Second
 )
 
-// worker is what the slots of one Work share.
+// worker is one Work.
 type worker struct {
 	c        *Conn
 	consumer messages.Consumer
 	handle   func(context.Context, *Job) error
+	slots    chan struct{}
+	handlers sync.WaitGroup
 
-	mu    sync.Mutex
-	cons  jetstream.Consumer                     // guarded by mu; nil = make sure that it is there
-	iters map[jetstream.MessagesContext]struct{} // guarded by mu
+	mu   sync.Mutex
+	cons jetstream.Consumer        // guarded by mu; nil = make sure that it is there
+	it   jetstream.MessagesContext // guarded by mu; nil = none is open
 }
 
 // Work works off a work queue, slots messages at a time, until ctx ends; then
-// it takes no more and waits for its handlers, which see the same ctx end.
-// Each slot asks for one message when it is free, so nothing waits in a
-// worker's memory while another could take it. A handler acknowledges by Done
-// or Drop; its error is logged, and the message comes again. A durable that the
-// bus has lost is made again.
+// it takes no more and waits for its handlers, which see the same ctx end. It
+// asks for one message at a time, and only while a slot is free, so nothing
+// waits in a worker's memory while another could take it, and a worker that
+// freezes keeps one message at most from the others. A handler acknowledges by
+// Done or Drop; its error is logged, and the message comes again. A durable that
+// the bus has lost is made again.
 //
 // It fails at once only when this identity may not work there.
 func (c *Conn) Work(ctx context.Context, consumer messages.Consumer, slots int, handle func(context.Context, *Job) error) error {
-	w := &worker{c: c, consumer: consumer, handle: handle, iters: map[jetstream.MessagesContext]struct{}{}}
+	w := &worker{c: c, consumer: consumer, handle: handle, slots: make(chan struct{}, max(slots, 1))}
 	defer c.OnReconnect(w.wake)()
-	errs := make(chan error, slots)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var group sync.WaitGroup
-	for range max(slots, 1) {
-		group.Go(func() {
-			if err := w.slot(ctx); err != nil {
-				select {
-				case errs <- err:
-				default:
-				}
-				cancel()
-			}
-		})
-	}
-	group.Wait()
-	select {
-	case err := <-errs:
-		return err
-	default:
-		return nil
-	}
+	err := w.take(ctx)
+	w.handlers.Wait()
+	return err
 }
 
-// wake has every slot make sure of the durable: the bus came back, perhaps
-// without it.
+// wake makes sure of the durable: the bus came back, perhaps without it.
 func (w *worker) wake() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cons = nil
-	for it := range w.iters {
-		it.Drain()
+	if w.it != nil {
+		w.it.Drain()
 	}
 }
 
-func (w *worker) slot(ctx context.Context) error {
+func (w *worker) take(ctx context.Context) error {
 	pause, level := 10*time.Millisecond, zerolog.WarnLevel
 	for ctx.Err() == nil {
 		it, err := w.iterator(ctx)
@@ -106,12 +91,18 @@ func (w *worker) slot(ctx context.Context) error {
 	return nil
 }
 
-// drain handles messages until the iterator or ctx ends, and counts them.
+// drain hands out messages until the iterator or ctx ends, and counts them.
 func (w *worker) drain(ctx context.Context, it jetstream.MessagesContext) (jobs int, err error) {
 	defer w.close(it)
 	for ; ; jobs++ {
+		select {
+		case w.slots <- struct{}{}:
+		case <-ctx.Done():
+			return jobs, ctx.Err()
+		}
 		m, err := it.Next(jetstream.NextContext(ctx))
 		if err != nil {
+			<-w.slots
 			if !errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 				w.lost()
 			}
@@ -123,20 +114,27 @@ func (w *worker) drain(ctx context.Context, it jetstream.MessagesContext) (jobs 
 		}
 		meta, err := m.Metadata()
 		if err != nil {
+			<-w.slots
 			return jobs, fmt.Errorf("cannot read a delivery: %w", err)
 		}
-		job := &Job{Msg: stored(m, meta), Deliveries: meta.NumDelivered, m: m}
-		if err := w.handle(ctx, job); err != nil {
-			w.c.log.Warn().Err(err).Str("subject", job.Subject).Uint64("seq", job.Seq).Uint64("deliveries", job.Deliveries).
-				Msg("the work on a message failed")
-		}
+		w.handlers.Go(func() {
+			defer func() { <-w.slots }()
+			w.do(ctx, &Job{Msg: stored(m, meta), Deliveries: meta.NumDelivered, m: m})
+		})
+	}
+}
+
+func (w *worker) do(ctx context.Context, job *Job) {
+	if err := w.handle(ctx, job); err != nil {
+		w.c.log.Warn().Err(err).Str("subject", job.Subject).Uint64("seq", job.Seq).Uint64("deliveries", job.Deliveries).
+			Msg("the work on a message failed")
 	}
 }
 
 // close gives back what the iterator holds and nobody handled.
 func (w *worker) close(it jetstream.MessagesContext) {
 	w.mu.Lock()
-	delete(w.iters, it)
+	w.it = nil
 	w.mu.Unlock()
 	it.Drain()
 	for {
@@ -170,7 +168,7 @@ func (w *worker) iterator(ctx context.Context) (jetstream.MessagesContext, error
 		return nil, fmt.Errorf("cannot work off %s: %w", w.consumer.Stream, err)
 	}
 	w.mu.Lock()
-	w.iters[it] = struct{}{}
+	w.it = it
 	w.mu.Unlock()
 	return it, nil
 }

@@ -62,6 +62,7 @@ type CancelRequest struct {
 // so they are sealed to the orchestrator (a JSON array); the reply is sealed to
 // Asker.
 type AgentCall struct {
+	ID         string  `json:"id"` // of this call, one token: a repeat reaches the agent as a repeat
 	Deployment string  `json:"deployment"`
 	Method     string  `json:"method"`
 	Arguments  *Sealed `json:"arguments,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/microbosh/microbosh/pkg/manifest"
@@ -68,7 +69,7 @@ func (a *app) agent(ctx context.Context, method string, args []string) error {
 	}
 	var answer messages.AgentCallReply
 	err = s.call(ctx, messages.ServiceSubject(messages.ServiceOrchestrator, messages.SvcAgent), messages.AgentCall{
-		Deployment: d.manifest.Name, Method: method, Arguments: sealed, Asker: ring.Public(),
+		ID: uuid.NewString(), Deployment: d.manifest.Name, Method: method, Arguments: sealed, Asker: ring.Public(),
 	}, &answer)
 	if err != nil {
 		return interruptedOr(ctx, err)

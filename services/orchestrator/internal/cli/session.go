@@ -65,15 +65,20 @@ func (s *session) close() {
 	}
 }
 
+// restartFor is how long a service may be away before a person is told so: as
+// long as one takes that is just started again.
+const restartFor = 3 * time.Second
+
 // call asks a micro service. One that is just starting gets a moment.
 func (s *session) call(ctx context.Context, subject string, request, reply any) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
+	began := time.Now()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		err := s.conn.Call(ctx, subject, request, reply)
-		if messages.CodeOf(err) != messages.CodeNoService || s.stack == nil {
+		if messages.CodeOf(err) != messages.CodeNoService || (s.stack == nil && time.Since(began) > restartFor) {
 			return err
 		}
 		select {

@@ -118,6 +118,9 @@ func (e endpoints) agent(ctx context.Context, r messages.AgentCall) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	if _, err := messages.ParseToken("call id", r.ID); err != nil {
+		return nil, err
+	}
 	switch {
 	case log.State.Run != nil:
 		return nil, messages.Errorf(messages.CodeRunOpen, "a run of %s is open (%s %s)", r.Deployment, log.State.Run.Verb, log.State.Run.ID).
@@ -131,7 +134,7 @@ func (e endpoints) agent(ctx context.Context, r messages.AgentCall) (any, error)
 			return nil, err
 		}
 	}
-	reply, err := e.steps.Message(ctx, *log.State.VM, r.Method, arguments)
+	reply, err := e.steps.Message(ctx, *log.State.VM, r.ID, r.Method, arguments)
 	if err != nil {
 		return nil, err
 	}

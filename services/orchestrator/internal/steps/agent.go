@@ -262,8 +262,9 @@ const defaultMbus = "https://vcap:b00tstrap@0.0.0.0:6868"
 const messageWait = 30 * time.Second
 
 // Message sends one message to a VM's agent over the bus and returns its reply
-// as it is; a task that it starts is not followed.
-func (s *Steps) Message(ctx context.Context, vm messages.VM, method string, arguments []json.RawMessage) (messages.AgentReply, error) {
+// as it is; a task that it starts is not followed. A repeat under the same id is
+// one to the agent, too.
+func (s *Steps) Message(ctx context.Context, vm messages.VM, id, method string, arguments []json.RawMessage) (messages.AgentReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, messageWait)
 	defer cancel()
 	client, err := newNATS(ctx, s.Conn, vm.AgentID, s.Director)
@@ -274,7 +275,11 @@ func (s *Steps) Message(ctx context.Context, vm messages.VM, method string, argu
 	if arguments == nil {
 		arguments = []json.RawMessage{}
 	}
-	reply, err := client.send(ctx, messages.AgentRequest{Protocol: 3, Method: method, Arguments: arguments, StepID: newID()})
+	request := messages.AgentRequest{Protocol: 3, Method: method, Arguments: arguments}
+	if !reads(method) {
+		request.StepID = id
+	}
+	reply, err := client.send(ctx, request)
 	if err != nil {
 		return messages.AgentReply{}, agentError(method, vm.AgentID, err)
 	}
