@@ -52,7 +52,7 @@ type Maker struct {
 func (s *Step) Create(ctx context.Context, m Maker) (string, error) {
 	s.remove = m.Remove
 	for turn := 0; ; turn++ {
-		cid, err := s.find(ctx, m, "")
+		cid, err := s.find(ctx, m)
 		if cid != "" || err != nil {
 			return cid, err
 		}
@@ -95,7 +95,7 @@ func (s *Step) post(ctx context.Context, m Maker) (string, error) {
 	switch {
 	case err == nil:
 		s.made = append(s.made, cid)
-		return s.find(ctx, m, cid)
+		return s.find(ctx, m)
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case once.Err() != nil || ambiguous(err):
@@ -111,18 +111,20 @@ func (s *Step) post(ctx context.Context, m Maker) (string, error) {
 }
 
 // find lists the step's resources and keeps one: the ledger's, else the oldest.
-// own is what was just made and may be missing from the listing. The others go,
-// but only after the choice was written down: of two CPIs that choose at once
-// only one may remove.
-func (s *Step) find(ctx context.Context, m Maker, own string) (string, error) {
+// A listing may not show yet what an answer named to this process, or what the
+// ledger names. The others go, but only after the choice was written down: of
+// two CPIs that choose at once only one may remove.
+func (s *Step) find(ctx context.Context, m Maker) (string, error) {
 	found, err := m.Find(ctx)
 	if err != nil {
 		return "", err
 	}
-	named := s.entry.Result().CID
-	for _, cid := range []string{named, own} {
-		visible := slices.ContainsFunc(found, func(f Found) bool { return f.CID == cid })
-		if cid != "" && !visible && time.Now().Before(s.window) {
+	named, known := s.entry.Result().CID, slices.Clone(s.made)
+	if named != "" && time.Now().Before(s.window) {
+		known = append(known, named)
+	}
+	for _, cid := range known {
+		if !slices.ContainsFunc(found, func(f Found) bool { return f.CID == cid }) {
 			found = append(found, Found{CID: cid, Created: time.Now()})
 		}
 	}
@@ -150,6 +152,7 @@ func (s *Step) find(ctx context.Context, m Maker, own string) (string, error) {
 		if err := m.Remove(ctx, f.CID); err != nil {
 			return "", err
 		}
+		s.forget(f.CID)
 	}
 	return keep, nil
 }

@@ -216,3 +216,22 @@ func TestDeadline(t *testing.T) {
 		w.idle(messages.MethodCreateDisk)
 	})
 }
+
+// An answer that named a resource is never followed by a second request, even
+// when listings fail and hide it for longer than the settle window.
+func TestNoSecondRequestAfterAnAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.toy.look = func(n int, all []cpi.Found) ([]cpi.Found, error) {
+		if n == 2 {
+			return nil, messages.Errorf(messages.CodeCloudTransient, "busy")
+		}
+		return nil, nil
+	}
+	w.start(time.Millisecond, nil)
+	w.send(messages.MethodCreateDisk, soon(), false)
+	r := w.result(messages.MethodCreateDisk, final)
+	if things, posts := w.toy.counts(); r.Status != messages.ResultDone || things != 1 || posts != 1 {
+		t.Errorf("result is %+v, %d things after %d posts", r, things, posts)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,7 +33,7 @@ type Step struct {
 	settling bool      // only ask what became of an earlier try
 	window   time.Time // until then something posted may still appear
 	clean    bool      // nothing of this step is in the cloud
-	made     []string  // what this process posted
+	made     []string  // what this process made and did not remove
 	remove   func(ctx context.Context, cid string) error
 
 	mu   sync.Mutex
@@ -111,8 +112,14 @@ func (s *Step) Discard(ctx context.Context, cid string, remove func(context.Cont
 	if err := remove(ctx, cid); err != nil {
 		return err
 	}
+	s.forget(cid)
 	s.clean = true
 	return nil
+}
+
+// forget drops what is no longer there from what this process made.
+func (s *Step) forget(cid string) {
+	s.made = slices.DeleteFunc(s.made, func(made string) bool { return made == cid })
 }
 
 // open tells whether the ledger says that something may be in the cloud.
