@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"gopkg.in/yaml.v3"
 
 	"github.com/microbosh/microbosh/pkg/messages"
@@ -51,86 +50,130 @@ func (i *Instance) columns() []struct {
 // Deployments is bosh-deployments.yml. What it does not know is kept.
 type Deployments struct {
 	Instances []Instance
-	other     []*yaml.Node // keys and values in turn
+	extra     map[string][]*yaml.Node // by name, a row's other keys and values in turn
+	other     []*yaml.Node            // the file's other keys and values in turn
 }
 
 // ReadDeployments reads the file, with the original's symbols as keys or plain
 // ones. A missing file is an empty one. The error has code state_invalid.
 func ReadDeployments(path string) (*Deployments, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	data, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return &Deployments{}, nil
 	}
-	data, err := readFile(path)
 	if err != nil {
-		return nil, messages.Errorf(messages.CodeStateInvalid, "cannot read the state file %s: %w", path, err)
+		return nil, messages.Errorf(messages.CodeStateInvalid, "cannot read the state file: %w", err).
+			WithHint("see that it is a file and that you may read it: ls -ld %s", path)
 	}
 	d, err := parseDeployments(data)
 	if err != nil {
 		return nil, messages.Errorf(messages.CodeStateInvalid, "the state file %s cannot be read: %w", path, err).
-			WithHint("it is only a projection: move it away, it is written again from the journal")
+			WithHint("once microbosh has deployed, move it away: it is written again from the journal; a file of `bosh micro` has to be mended")
 	}
 	return d, nil
 }
 
 func parseDeployments(data []byte) (*Deployments, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, more yaml.Node
+	if err := decoder.Decode(&doc); errors.Is(err, io.EOF) {
+		return &Deployments{}, nil
+	} else if err != nil {
 		return nil, err
 	}
-	if len(doc.Content) == 0 {
-		return &Deployments{}, nil
+	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, errors.New("it holds more than one document")
 	}
 	root := doc.Content[0]
+	if isNull(root) {
+		return &Deployments{}, nil
+	}
 	if root.Kind != yaml.MappingNode {
 		return nil, errors.New("its root is no map")
 	}
-	d := &Deployments{}
+	d := &Deployments{extra: map[string][]*yaml.Node{}}
+	seen := map[string]bool{}
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
-		if strings.TrimPrefix(key.Value, ":") != "instances" {
+		name := strings.TrimPrefix(key.Value, ":")
+		if seen[name] {
+			return nil, fmt.Errorf("line %d: %.60q is there twice", key.Line, name)
+		}
+		seen[name] = true
+		if name != "instances" {
+			key.HeadComment = "" // the file's own header, read as the first key's
 			d.other = append(d.other, key, value)
 			continue
 		}
-		for _, row := range value.Content {
-			instance, err := readInstance(row)
-			if err != nil {
-				return nil, err
-			}
-			d.Instances = append(d.Instances, instance)
+		if err := d.readInstances(value); err != nil {
+			return nil, err
 		}
 	}
 	return d, nil
 }
 
-func readInstance(row *yaml.Node) (Instance, error) {
-	var out Instance
-	if row.Kind != yaml.MappingNode {
-		return out, fmt.Errorf("line %d: an instance is no map", row.Line)
+// readInstances refuses what it cannot read whole: a row that is overlooked
+// would make a deployment look new.
+func (d *Deployments) readInstances(rows *yaml.Node) error {
+	if isNull(rows) {
+		return nil
 	}
-	columns := out.columns()
+	if rows.Kind != yaml.SequenceNode {
+		return fmt.Errorf("line %d: instances is no list", rows.Line)
+	}
+	for _, row := range rows.Content {
+		instance, extra, err := readInstance(row)
+		if err != nil {
+			return err
+		}
+		if _, twice := d.Find(instance.Name); twice {
+			return fmt.Errorf("line %d: there are two instances named %.60q", row.Line, instance.Name)
+		}
+		d.Instances = append(d.Instances, instance)
+		if len(extra) > 0 {
+			d.extra[instance.Name] = extra
+		}
+	}
+	return nil
+}
+
+func readInstance(row *yaml.Node) (out Instance, extra []*yaml.Node, err error) {
+	if row.Kind != yaml.MappingNode {
+		return out, nil, fmt.Errorf("line %d: an instance is no map", row.Line)
+	}
+	columns := map[string]*string{}
+	for _, column := range out.columns() {
+		columns[column.key] = column.value
+	}
+	seen := map[string]bool{}
 	for i := 0; i+1 < len(row.Content); i += 2 {
 		key, value := strings.TrimPrefix(row.Content[i].Value, ":"), row.Content[i+1]
-		if value.Kind != yaml.ScalarNode {
-			return out, fmt.Errorf("line %d: %s is no plain value", value.Line, key)
+		if seen[key] {
+			return out, nil, fmt.Errorf("line %d: %.60q is there twice", row.Content[i].Line, key)
 		}
-		if value.ShortTag() == "!!null" {
-			continue
-		}
-		if key == "id" {
-			id, err := strconv.Atoi(value.Value)
-			if err != nil {
-				return out, fmt.Errorf("line %d: id is no number", value.Line)
-			}
-			out.ID = id
-		}
-		for _, column := range columns {
-			if column.key == key {
-				*column.value = value.Value
+		seen[key] = true
+		column, known := columns[key]
+		switch {
+		case !known && key != "id":
+			extra = append(extra, row.Content[i], value)
+		case value.Kind != yaml.ScalarNode:
+			return out, nil, fmt.Errorf("line %d: %s is no plain value", value.Line, key)
+		case isNull(value):
+		case known:
+			*column = value.Value
+		default:
+			if out.ID, err = strconv.Atoi(value.Value); err != nil {
+				return out, nil, fmt.Errorf("line %d: id is no number", value.Line)
 			}
 		}
 	}
-	return out, nil
+	if out.Name == "" {
+		return out, nil, fmt.Errorf("line %d: an instance has no name", row.Line)
+	}
+	return out, extra, nil
 }
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
 // Find is the row of a deployment.
 func (d *Deployments) Find(name string) (Instance, bool) {
@@ -162,50 +205,8 @@ func (d *Deployments) Remove(name string) {
 	for i, have := range d.Instances {
 		if have.Name == name {
 			d.Instances = append(d.Instances[:i:i], d.Instances[i+1:]...)
+			delete(d.extra, name)
 			return
 		}
 	}
-}
-
-const deploymentsHeader = "# Written by microbosh from its journal; changes made here are not read back.\n"
-
-// Write replaces the file atomically, in the original's schema.
-func (d *Deployments) Write(path string) error {
-	rows := &yaml.Node{Kind: yaml.SequenceNode}
-	for _, instance := range d.Instances {
-		row := &yaml.Node{Kind: yaml.MappingNode}
-		row.Content = append(row.Content, word(":id"), &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(instance.ID)})
-		for _, column := range instance.columns() {
-			row.Content = append(row.Content, word(":"+column.key), nullable(*column.value))
-		}
-		rows.Content = append(rows.Content, row)
-	}
-	if len(rows.Content) == 0 {
-		rows.Style = yaml.FlowStyle
-	}
-	root := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{word("instances"), rows}}
-	root.Content = append(root.Content, d.other...)
-	if len(d.other) == 0 {
-		root.Content = append(root.Content, word("disks"), &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle})
-	}
-	var b bytes.Buffer
-	b.WriteString(deploymentsHeader + "---\n")
-	enc := yaml.NewEncoder(&b)
-	enc.SetIndent(2)
-	if err := errors.Join(enc.Encode(root), enc.Close()); err != nil {
-		return fmt.Errorf("cannot encode the state file: %w", err)
-	}
-	if err := renameio.WriteFile(path, b.Bytes(), 0o600); err != nil {
-		return fmt.Errorf("cannot write the state file %s: %w", path, err)
-	}
-	return nil
-}
-
-func word(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
-
-func nullable(s string) *yaml.Node {
-	if s == "" {
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
-	}
-	return word(s)
 }

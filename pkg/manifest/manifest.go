@@ -84,7 +84,7 @@ func Load(path string) (*Manifest, error) {
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, messages.Errorf(messages.CodeManifestMissing, "Cannot find file `%s'", path).
+		return nil, messages.Errorf(messages.CodeManifestMissing, "Cannot find file `%s'%w", path, quiet{err}).
 			WithHint("give the path of a micro_bosh.yml, or of the folder that holds one")
 	}
 	if err != nil {
@@ -104,6 +104,13 @@ func readFile(path string) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// quiet is a cause that errors.Is finds and nobody reads: the original's words
+// are exact.
+type quiet struct{ error }
+
+func (quiet) Error() string   { return "" }
+func (q quiet) Unwrap() error { return q.error }
 
 func asMap(v any) map[string]any {
 	m, _ := v.(map[string]any)

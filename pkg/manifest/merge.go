@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"reflect"
+	"strings"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -101,7 +102,7 @@ func fromTree(raw map[string]any) *Manifest {
 	disk, _ := resources["persistent_disk"].(int)
 	m := &Manifest{
 		Name: asText(tree["name"]), Dir: asText(tree["dir"]),
-		Logging: Logging{Level: asText(asMap(tree["logging"])["level"]), File: asText(asMap(tree["logging"])["file"])},
+		Logging: Logging{Level: strings.ToUpper(asText(asMap(tree["logging"])["level"])), File: asText(asMap(tree["logging"])["file"])},
 		Network: Network{
 			Type: asText(network["type"]), VIP: asText(network["vip"]), IP: asText(network["ip"]),
 			Netmask: asText(network["netmask"]), Gateway: asText(network["gateway"]),

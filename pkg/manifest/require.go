@@ -11,9 +11,9 @@ import (
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
-// at is where a value is written, or else the nearest key above it.
+// at is where a plain value is written, or else its key or the nearest key above.
 func (c *checker) at(path string) *yaml.Node {
-	if n := c.values[path]; n != nil && n.ShortTag() != "!!null" {
+	if n := c.values[path]; n != nil && n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null" {
 		return n
 	}
 	for ; path != ""; path = path[:max(strings.LastIndexByte(path, '.'), 0)] {
