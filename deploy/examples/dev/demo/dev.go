@@ -24,7 +24,7 @@ const (
 
 // demo is a `microbosh dev` and the folder that it works in.
 type demo struct {
-	bin, dir  string
+	dir       string
 	microbosh string
 	keep      bool
 	dev       *exec.Cmd
@@ -40,6 +40,25 @@ type readiness struct {
 	Project      string `json:"project"`
 	PasswordFile string `json:"password_file"`
 	State        string `json:"state_url"`
+	PID          int    `json:"pid"`
+}
+
+// runs finds the `microbosh dev` that an earlier KEEP=1 left up. When it has
+// ended, its cloud is gone and so must be the record of it.
+func (d *demo) runs() bool {
+	if !d.keep {
+		return false
+	}
+	b, err := os.ReadFile(filepath.Join(d.dir, "dev.json"))
+	if err == nil && json.Unmarshal(b, &d.ready) == nil {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", d.ready.PID))
+		if err == nil && bytes.Contains(line, []byte(d.dir)) {
+			return true
+		}
+	}
+	_ = os.RemoveAll(filepath.Join(d.dir, ".microbosh"))
+	_ = os.Remove(filepath.Join(d.dir, "bosh-deployments.yml"))
+	return false
 }
 
 // start runs `microbosh dev` until stop and returns when it is ready.
@@ -85,6 +104,16 @@ func (d *demo) start(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("microbosh dev did not start: %s", bytes.TrimSpace(line)), d.stop())
 		}
 		d.ready = out.Value
+		d.ready.PID = d.dev.Process.Pid
+	}
+	if d.keep {
+		b, err := json.Marshal(d.ready)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(d.dir, "dev.json"), b, 0o600); err != nil {
+			return err
+		}
 	}
 	fmt.Printf("bus %s, cloud %s\n", d.ready.Bus, d.ready.AuthURL)
 	return nil

@@ -33,28 +33,29 @@ func run(ctx context.Context, keep bool) (err error) {
 	if err != nil {
 		return err
 	}
-	dir, err := folder(keep)
-	if err != nil {
+	d := &demo{microbosh: filepath.Join(bin, "microbosh"), keep: keep}
+	if d.dir, err = folder(keep); err != nil {
 		return err
 	}
-	d := &demo{bin: bin, dir: dir, microbosh: filepath.Join(bin, "microbosh"), keep: keep}
 	if !keep {
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		defer func() { err = errors.Join(err, os.RemoveAll(d.dir)) }()
 	}
-	stemcell := filepath.Join(dir, "microbosh-openstack-dev.tgz")
-	if err := d.call(ctx, "stemcell", "build", "--output", stemcell); err != nil {
-		return err
-	}
-	if err := d.start(ctx); err != nil {
-		return err
+	if !d.runs() {
+		if err := d.start(ctx); err != nil {
+			return err
+		}
 	}
 	if !keep {
 		defer func() { err = errors.Join(err, d.stop()) }()
 	}
+	stemcell := filepath.Join(d.dir, "microbosh-openstack-dev.tgz")
+	if err := d.call(ctx, "stemcell", "build", "--output", stemcell); err != nil {
+		return err
+	}
 	if err := d.manifest("deploy/examples/dev/micro_bosh.yml"); err != nil {
 		return err
 	}
-	if err := d.call(ctx, "deploy", stemcell, "--yes"); err != nil {
+	if err := d.call(ctx, "deploy", stemcell, "--update-if-exists", "--yes"); err != nil {
 		return err
 	}
 	if err := d.call(ctx, "status"); err != nil {
@@ -90,7 +91,9 @@ func (d *demo) call(ctx context.Context, args ...string) error {
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	if err := cmd.Run(); err != nil {
-		d.logs()
+		if ctx.Err() == nil {
+			d.logs()
+		}
 		return fmt.Errorf("cannot %s: %w", args[0], err)
 	}
 	return nil
@@ -112,5 +115,5 @@ It stays up. Try:
 Stop it:
   kill %d
 `, filepath.Join(d.dir, "micro_bosh.yml"), d.microbosh, nats, d.microbosh, filepath.Join(d.dir, "microbosh-openstack-dev.tgz"),
-		d.microbosh, d.dev.Process.Pid)
+		d.microbosh, d.ready.PID)
 }

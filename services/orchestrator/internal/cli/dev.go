@@ -89,7 +89,7 @@ Try, in another terminal:
   microbosh delete
   nats --server %[2]s --nkey %[10]s sub 'bosh.v1.>'
 
-Ctrl-C ends it, and what was deployed into devcloud with it.`,
+Ctrl-C ends it, and what was deployed into devcloud with it: delete first.`,
 		dir, st.URL(), st.Keys(), c.AuthURL, c.User, c.Project, c.PasswordFile, filepath.Join(folder, "log"), manifest,
 		filepath.Join(st.Keys(), messages.RoleOps+".nk"))
 }

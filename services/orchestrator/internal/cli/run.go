@@ -27,7 +27,7 @@ func (a *app) run(ctx context.Context, s *session, d chosen, r request, detach b
 	}
 	done, err := w.follow(ctx, t, a.ui.Renderer(), statefile.NewProjection(d.choice.Deployment))
 	if err == nil {
-		return &done, nil
+		return &done, a.updateTarget(d, w.state.Target)
 	}
 	if ctx.Err() == nil {
 		return nil, err
@@ -38,6 +38,26 @@ func (a *app) run(ctx context.Context, s *session, d chosen, r request, detach b
 	}
 	return nil, messages.Errorf(messages.CodeInterrupted, "detached: the %s of `%s' goes on without this terminal", t.verb, t.deployment).
 		WithHint("the same command follows it again; `microbosh status` shows it, `microbosh cancel` ends it")
+}
+
+// updateTarget remembers where the chosen deployment's Director answers.
+func (a *app) updateTarget(d chosen, target *messages.Target) error {
+	path, err := a.configFile()
+	if err != nil || target == nil {
+		return nil // nothing is chosen without a file that says so
+	}
+	c, err := statefile.ReadChoice(path)
+	if err != nil || c.Deployment != d.choice.Deployment {
+		return err
+	}
+	if c.Target == target.URL && c.TargetName == target.Name {
+		return nil
+	}
+	if c.Target != target.URL {
+		a.ui.Say("WARNING! Your target has been changed to `%s'!", target.URL)
+	}
+	c.Target, c.TargetName = target.URL, target.Name
+	return c.Write(path)
 }
 
 func (t ticket) public() any {
