@@ -58,6 +58,7 @@ func run(ctx context.Context, log zerolog.Logger, url, keys string, slots int, s
 		Conn: conn, Ring: ring, Cloud: openstack.Name, Slots: slots, Settle: settle, Log: log,
 		Methods: cloud.Methods(), Queries: cloud.Queries(), Info: openstack.Info(),
 		Ready: func() {
+			log.Info().Str("cloud", openstack.Name).Int("slots", slots).Msg("taking step commands")
 			if err := daemon.Ready(); err != nil {
 				log.Warn().Err(err).Msg("whoever started this program was not told that it serves")
 			}
