@@ -125,11 +125,12 @@ func (s *Step) failure(err error, late bool) messages.Result {
 }
 
 func (s *Step) report(r messages.Result) {
-	log := s.Log.Info()
+	log := s.Log.With().Str("op", s.command.Method).Str("cid", r.CID).Str("status", string(r.Status)).Logger()
 	if r.Error != nil {
-		log = s.Log.Warn().Str("code", string(r.Error.Code)).Str("err", r.Error.Message)
+		log.Warn().Str("code", string(r.Error.Code)).Str("err", r.Error.Message).Msg("step ended")
+		return
 	}
-	log.Str("op", s.command.Method).Str("cid", r.CID).Str("status", string(r.Status)).Msg("step ended")
+	log.Info().Msg("step ended")
 }
 
 // yield waits a little for the CPI that won the entry, which has the last word

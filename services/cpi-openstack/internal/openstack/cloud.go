@@ -35,9 +35,10 @@ type Bus interface {
 
 // Options configure a Cloud.
 type Options struct {
-	Bus  Bus
-	Ring *seal.Ring // the CPI's: tells clouds and settings apart, opens replies
-	Keys string     // folder with registry.xpub and registry.http; registry.json lies beside it
+	Bus      Bus
+	Ring     *seal.Ring // the CPI's: tells clouds and settings apart, opens replies
+	Keys     string     // folder with registry.xpub and registry.http
+	Registry string     // file with the registry's url
 }
 
 // Cloud is the CPI's methods.
@@ -49,7 +50,7 @@ type Cloud struct {
 // New makes the methods; nothing is contacted or read before one is used.
 func New(o Options) *Cloud {
 	return &Cloud{
-		registry: registry{bus: o.Bus, ring: o.Ring, keys: o.Keys},
+		registry: registry{bus: o.Bus, ring: o.Ring, keys: o.Keys, address: o.Registry},
 		sessions: sessions{ring: o.Ring, open: map[string]*slot{}},
 	}
 }

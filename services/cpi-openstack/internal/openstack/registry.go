@@ -27,6 +27,8 @@ type registry struct {
 	bus  Bus
 	ring *seal.Ring
 	keys string
+
+	address string // file with the url
 }
 
 // endpoint is where agents read their settings over HTTP, with the credential
@@ -35,12 +37,12 @@ func (r registry) endpoint() (string, error) {
 	var where struct {
 		URL string `json:"url"`
 	}
-	about, err := readFile(filepath.Join(filepath.Dir(filepath.Clean(r.keys)), "registry.json"))
+	about, err := readFile(r.address)
 	if err != nil {
 		return "", err
 	}
 	if json.Unmarshal(about, &where) != nil || where.URL == "" {
-		return "", messages.Errorf(messages.CodeStateInvalid, "registry.json tells no url")
+		return "", messages.Errorf(messages.CodeStateInvalid, "%s tells no url", r.address)
 	}
 	credential, err := readFile(filepath.Join(r.keys, "registry.http"))
 	if err != nil {
@@ -49,7 +51,7 @@ func (r registry) endpoint() (string, error) {
 	user, password, ok := strings.Cut(strings.TrimSpace(string(credential)), ":")
 	u, err := url.Parse(where.URL)
 	if err != nil || !ok {
-		return "", messages.Errorf(messages.CodeStateInvalid, "registry.json or registry.http cannot be read")
+		return "", messages.Errorf(messages.CodeStateInvalid, "%s or registry.http cannot be read", r.address)
 	}
 	u.User = url.UserPassword(user, password)
 	return u.String(), nil

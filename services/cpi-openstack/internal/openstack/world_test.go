@@ -107,7 +107,7 @@ func (w *world) serve() {
 	w.background(func(ctx context.Context) error {
 		return registryConn.Serve(ctx, bus.Service{Name: messages.ServiceRegistry, Version: "1.0.0", Endpoints: w.registry.endpoints(), Ready: ready})
 	})
-	cloud := openstack.New(openstack.Options{Bus: cpiConn, Ring: w.ring, Keys: filepath.Join(w.dir, "keys")})
+	cloud := openstack.New(openstack.Options{Bus: cpiConn, Ring: w.ring, Keys: filepath.Join(w.dir, "keys"), Registry: filepath.Join(w.dir, "registry.json")})
 	w.background(func(ctx context.Context) error {
 		return cpi.Run(ctx, cpi.Options{
 			Conn: cpiConn, Ring: w.ring, Cloud: openstack.Name, Slots: 2, Settle: 500 * time.Millisecond, Grace: 2 * time.Second,
