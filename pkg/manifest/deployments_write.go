@@ -39,10 +39,24 @@ func (d *Deployments) Write(path string) error {
 	if err := errors.Join(enc.Encode(root), enc.Close()); err != nil {
 		return fmt.Errorf("cannot encode the state file: %w", err)
 	}
-	if err := renameio.WriteFile(path, b.Bytes(), 0o600); err != nil {
+	if err := replaceFile(path, b.Bytes()); err != nil {
 		return fmt.Errorf("cannot write the state file %s: %w", path, err)
 	}
 	return nil
+}
+
+// replaceFile does not keep the old file's mode: the original's was as wide as
+// the umask let it be, and registry_instances holds settings.
+func replaceFile(path string, data []byte) error {
+	file, err := renameio.NewPendingFile(path, renameio.WithStaticPermissions(0o600))
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.CloseAtomicallyReplace()
+	}
+	return errors.Join(err, file.Cleanup())
 }
 
 func word(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
