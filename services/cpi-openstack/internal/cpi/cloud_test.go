@@ -276,4 +276,14 @@ func (w *world) idle(method string) {
 	}
 }
 
+// until waits for what no message tells.
+func (w *world) until(what string, so func() bool) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	if cpi.Await(ctx, 10*time.Millisecond, func(context.Context) (bool, error) { return so(), nil }) != nil {
+		w.t.Fatalf("it is not so that %s", what)
+	}
+}
+
 func soon() time.Time { return time.Now().Add(patience) }

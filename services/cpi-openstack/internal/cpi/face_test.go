@@ -51,11 +51,14 @@ func TestWhatPeopleSee(t *testing.T) {
 	if r.Method != messages.MethodCreateDisk || r.By == "" || r.By != envelope.Source {
 		t.Errorf("the result is %+v from %s", r, envelope.Source)
 	}
+	event := messages.EventSubject("micro", messages.CPIService(cloudName), messages.EventProgress)
+	w.until("progress is told", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Contains(said.String(), event+" ")
+	})
 	mu.Lock()
 	defer mu.Unlock()
-	if event := messages.EventSubject("micro", messages.CPIService(cloudName), messages.EventProgress); !strings.Contains(said.String(), event+" ") {
-		t.Errorf("no progress was told:\n%s", said.String())
-	}
 	for place, text := range map[string]string{"the bus": said.String(), "the log": w.log.String()} {
 		if strings.Contains(text, "nats://secret") {
 			t.Errorf("a secret is on %s", place)
@@ -93,6 +96,11 @@ func TestProgressIsRare(t *testing.T) {
 	w.send(messages.MethodDetachDisk, soon(), false)
 	w.result(messages.MethodDetachDisk, final)
 	w.idle(messages.MethodDetachDisk)
+	w.until("progress is told", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(told) > 0
+	})
 	mu.Lock()
 	defer mu.Unlock()
 	most := int(<-took/(250*time.Millisecond)) + 1
