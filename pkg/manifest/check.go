@@ -177,7 +177,7 @@ func (c *checker) mapping(n *yaml.Node, path string, r rule, depth int) any {
 			merged = append(merged, value)
 			continue
 		}
-		name := join(path, key.Value)
+		name := join(path, clip(key.Value))
 		if seen[key.Value] {
 			c.problem(key, "%s is there twice", clip(name))
 			continue
@@ -204,6 +204,9 @@ func (c *checker) mapping(n *yaml.Node, path string, r rule, depth int) any {
 func (c *checker) merge(out map[string]any, n *yaml.Node, path string, r rule, depth int) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
+	}
+	if c.nodes++; c.nodes > maxNodes {
+		return // a list that holds itself twice doubles at each depth
 	}
 	if n.Kind == yaml.SequenceNode && depth < maxDepth {
 		for _, item := range n.Content {

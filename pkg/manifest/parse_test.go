@@ -265,6 +265,8 @@ func TestManifestBombs(t *testing.T) {
 	for name, text := range map[string]string{
 		"nested": replace(t, sample, "marker-hm", strings.Repeat("[", 5000)+strings.Repeat("]", 5000)),
 		"wide":   replace(t, sample, "{hm: {password: marker-hm}}", "\n    "+strings.ReplaceAll(strings.TrimSpace(laughs), "\n", "\n    ")),
+		"merge":  replace(t, sample, "env:", "<<: &a [*a, *a, *a]\nenv:"),
+		"path":   replace(t, sample, "{hm: {password: marker-hm}}", "{"+strings.Repeat("k", 400_000)+": ["+strings.Repeat("1,", 150_000)+"1]}"),
 		"key":    replace(t, sample, "env:", strings.Repeat("k", 500_000)+": 1\nenv:"),
 	} {
 		_, err := manifest.Parse("m.yml", []byte(text))

@@ -2,17 +2,13 @@ package stemcell
 
 import (
 	"archive/tar"
-	"bufio"
-	"compress/gzip"
-	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
+	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -28,12 +24,13 @@ const (
 	memberRoot     = "root.img"
 )
 
-// Bounds on what an archive may hold.
+// Bounds on the two members that are held in memory.
 const (
 	maxManifest = 1 << 20
 	maxSpec     = 4 << 20
-	maxMembers  = 10_000
 )
+
+var sha1Pattern = regexp.MustCompile(`^[0-9a-fA-F]{40}$`)
 
 // Stemcell is an archive whose members and digest were verified.
 type Stemcell struct {
@@ -49,14 +46,14 @@ type Stemcell struct {
 	ApplySpec       json.RawMessage // nil when it is no micro stemcell
 }
 
-// mf is stemcell.MF.
+// mf is stemcell.MF. The nodes keep a version of 3.10 from becoming 3.1.
 type mf struct {
-	Name            any            `yaml:"name"`
-	Version         any            `yaml:"version"`
-	APIVersion      int            `yaml:"api_version"`
-	SHA1            string         `yaml:"sha1"`
-	Formats         []string       `yaml:"stemcell_formats"`
-	CloudProperties map[string]any `yaml:"cloud_properties"`
+	Name            yaml.Node `yaml:"name"`
+	Version         yaml.Node `yaml:"version"`
+	APIVersion      int       `yaml:"api_version"`
+	SHA1            string    `yaml:"sha1"`
+	Formats         []string  `yaml:"stemcell_formats"`
+	CloudProperties yaml.Node `yaml:"cloud_properties"`
 }
 
 // Open reads the archive once, from beginning to end, and verifies it: its
@@ -66,14 +63,9 @@ func Open(path string) (*Stemcell, error) {
 	s := &Stemcell{Path: path}
 	var manifest, spec []byte
 	var digest string
-	seen := map[string]bool{}
-	err := walk(path, func(h *tar.Header, r io.Reader) error {
-		if seen[h.Name] {
-			return invalid(path, "the member %q is there twice", h.Name)
-		}
-		seen[h.Name] = true
+	size, err := walk(path, func(name string, h *tar.Header, r io.Reader) error {
 		var err error
-		switch h.Name {
+		switch name {
 		case memberManifest:
 			manifest, err = readMember(path, h, r, maxManifest)
 		case memberSpec:
@@ -84,12 +76,13 @@ func Open(path string) (*Stemcell, error) {
 			digest = hex.EncodeToString(sum.Sum(nil))
 		}
 		return err
-	}, func(size int64) { s.Size = size })
+	})
 	if err != nil {
 		return nil, err
 	}
+	s.Size = size
 	if manifest == nil {
-		return nil, invalid(path, "this isn't a stemcell - stemcell.MF missing")
+		return nil, invalid(path, "Cannot find stemcell manifest").WithHint("%s holds no stemcell.MF, so it is no stemcell", path)
 	}
 	if digest == "" {
 		return nil, invalid(path, "Stemcell image file is missing")
@@ -97,9 +90,9 @@ func Open(path string) (*Stemcell, error) {
 	if err := s.readManifest(manifest); err != nil {
 		return nil, err
 	}
-	if !strings.EqualFold(digest, s.SHA1) {
+	if digest != s.SHA1 {
 		return nil, invalid(path, "the image's sha1 is %s, stemcell.MF says %s", digest, s.SHA1).
-			WithHint("the file was cut or changed; download or build it again")
+			WithHint("%s was cut or changed; download or build it again", path)
 	}
 	if spec != nil {
 		if s.ApplySpec, err = toJSON(spec); err != nil {
@@ -112,130 +105,36 @@ func Open(path string) (*Stemcell, error) {
 func (s *Stemcell) readManifest(raw []byte) error {
 	var m mf
 	if err := yaml.Unmarshal(raw, &m); err != nil {
-		return invalid(s.Path, "stemcell.MF cannot be read: %v", err)
+		return invalid(s.Path, "stemcell.MF cannot be read: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
-	name, _ := m.Name.(string)
-	version := ""
-	switch v := m.Version.(type) {
-	case string:
-		version = v
-	case int, float64:
-		version = fmt.Sprint(v)
-	}
-	if name == "" || version == "" {
+	name, version := scalar(m.Name, "!!str"), scalar(m.Version, "!!str", "!!int", "!!float")
+	var properties map[string]any
+	// A null is none; anything but a map is refused.
+	if m.CloudProperties.Kind != 0 && m.CloudProperties.Decode(&properties) != nil || name == "" || version == "" {
 		return invalid(s.Path, "Manifest should contain valid name, version and cloud properties")
+	}
+	if _, err := json.Marshal(properties); err != nil {
+		return invalid(s.Path, "stemcell.MF: cloud_properties hold what no message can carry")
 	}
 	if m.SHA1 == "" {
 		return invalid(s.Path, "sha1 must not be nil")
 	}
+	if !sha1Pattern.MatchString(m.SHA1) {
+		return invalid(s.Path, "the sha1 in stemcell.MF is no sha1: %.60q", m.SHA1)
+	}
 	s.Name, s.Version, s.APIVersion, s.SHA1 = name, version, m.APIVersion, strings.ToLower(m.SHA1)
-	s.CloudProperties, s.Formats = m.CloudProperties, m.Formats
+	s.CloudProperties, s.Formats = properties, m.Formats
 	return nil
 }
 
-// Image streams root.img out of the member image. The reader fails at the end
-// when the image is not the one that Open verified.
-func (s *Stemcell) Image(ctx context.Context) (io.ReadCloser, error) {
-	f, err := os.Open(s.Path)
-	if err != nil {
-		return nil, missing(s.Path, err)
-	}
-	image, err := findMember(s.Path, f, memberImage)
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	root, err := findMember(s.Path, image, memberRoot)
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return &imageReader{ctx: ctx, r: root, f: f}, nil
-}
-
-type imageReader struct {
-	ctx context.Context
-	r   io.Reader
-	f   *os.File
-}
-
-func (i *imageReader) Read(p []byte) (int, error) {
-	if err := i.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return i.r.Read(p)
-}
-
-func (i *imageReader) Close() error { return i.f.Close() }
-
-// findMember is a reader of one member of a tar.gz.
-func findMember(path string, r io.Reader, name string) (io.Reader, error) {
-	gz, err := gzip.NewReader(bufio.NewReaderSize(r, 256<<10))
-	if err != nil {
-		return nil, invalid(path, "it holds no %s: %v", name, err)
-	}
-	tr := tar.NewReader(gz)
-	for range maxMembers {
-		h, err := tr.Next()
-		if err != nil {
-			break
-		}
-		if h.Name == name && h.Typeflag == tar.TypeReg {
-			return tr, nil
+// scalar is a node's text when it has one of the tags.
+func scalar(n yaml.Node, tags ...string) string {
+	for _, tag := range tags {
+		if n.Kind == yaml.ScalarNode && n.ShortTag() == tag {
+			return n.Value
 		}
 	}
-	if name == memberRoot {
-		return nil, invalid(path, "Root image is missing from stemcell archive")
-	}
-	return nil, invalid(path, "it holds no %s", name)
-}
-
-// walk goes through the archive's members and refuses what has no place in one.
-func walk(path string, visit func(*tar.Header, io.Reader) error, size func(int64)) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return missing(path, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return missing(path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return invalid(path, "Cannot read tarball %s: it is no file", path)
-	}
-	size(info.Size())
-	gz, err := gzip.NewReader(bufio.NewReaderSize(f, 256<<10))
-	if err != nil {
-		return invalid(path, "Cannot read tarball %s: it is no gzip", path)
-	}
-	tr := tar.NewReader(gz)
-	for members := 0; ; members++ {
-		h, err := tr.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return invalid(path, "Cannot read tarball %s: %v", path, err)
-		}
-		if members >= maxMembers {
-			return invalid(path, "it has more than %d members", maxMembers)
-		}
-		if h.Typeflag == tar.TypeDir {
-			continue
-		}
-		if h.Typeflag != tar.TypeReg {
-			return invalid(path, "the member %q is no plain file", h.Name)
-		}
-		if !fs.ValidPath(h.Name) {
-			return invalid(path, "the member %q would lie outside of the archive", h.Name)
-		}
-		if err := visit(h, tr); err != nil {
-			var e *messages.Error
-			if errors.As(err, &e) {
-				return err
-			}
-			return invalid(path, "Cannot read tarball %s: %v", path, err)
-		}
-	}
+	return ""
 }
 
 func readMember(path string, h *tar.Header, r io.Reader, most int64) ([]byte, error) {
@@ -254,7 +153,11 @@ func toJSON(raw []byte) (json.RawMessage, error) {
 	if _, ok := v.(map[string]any); !ok {
 		return nil, errors.New("it is no map")
 	}
-	return json.Marshal(v)
+	out, err := json.Marshal(v)
+	if len(out) > maxSpec {
+		return nil, fmt.Errorf("it unfolds to %d bytes, more than %d", len(out), maxSpec)
+	}
+	return out, err
 }
 
 func invalid(path, format string, args ...any) *messages.Error {

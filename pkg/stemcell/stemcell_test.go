@@ -148,7 +148,7 @@ func TestBadStemcells(t *testing.T) {
 		{"directory", t.TempDir(), "Cannot read tarball", messages.CodeStemcellInvalid},
 		{"garbage", garbage, "it is no gzip", messages.CodeStemcellInvalid},
 		{"truncated", truncated, "Cannot read tarball", messages.CodeStemcellInvalid},
-		{"no manifest", archive(t, image), "stemcell.MF missing", messages.CodeStemcellInvalid},
+		{"no manifest", archive(t, image), "Cannot find stemcell manifest", messages.CodeStemcellInvalid},
 		{"no image", archive(t, member{name: "stemcell.MF", body: good}), "image file is missing", messages.CodeStemcellInvalid},
 		{"wrong sha1", archive(t, member{name: "stemcell.MF", body: good}, member{name: "image", body: "tset"}), "the image's sha1 is", messages.CodeStemcellInvalid},
 		{"no sha1", archive(t, member{name: "stemcell.MF", body: "name: s\nversion: 1\n"}, image), "sha1 must not be nil", messages.CodeStemcellInvalid},
