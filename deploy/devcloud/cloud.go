@@ -2,9 +2,6 @@ package devcloud
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -12,33 +9,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/rs/zerolog"
-)
-
-// Options configure a cloud.
-type Options struct {
-	Listen     string        // address of the API, default 127.0.0.1:0
-	Dir        string        // where images, volumes and servers lie
-	Password   string        // of the user admin; default random
-	Latency    time.Duration // how long servers and volumes stay in a passing state
-	Subnet     netip.Prefix  // of servers' addresses, default 127.20.0.0/16
-	Hypervisor Hypervisor    // nil: servers become ACTIVE and boot nothing
-	Faults     []Fault
-	TokenLife  time.Duration // default 1 h
-	Log        zerolog.Logger
-}
-
-// Names that every devcloud has.
-const (
-	User    = "admin"
-	Project = "demo"
-	Domain  = "Default"
-	Region  = "RegionOne"
-	Network = "private"
 )
 
 // Cloud is a running devcloud.
@@ -47,40 +22,36 @@ type Cloud struct {
 	listener net.Listener
 	server   *http.Server
 	faults   *faults
+	life     context.Context // ends with Run
+	end      context.CancelFunc
+	working  sync.WaitGroup // what runs beside requests
 
 	mu        sync.Mutex // guards everything below
-	tokens    map[string]time.Time
+	ended     bool
+	tokens    map[string]token
 	images    map[string]*image
 	burnt     map[string]bool // ids of deleted images: Glance never takes one again
 	servers   map[string]*server
+	keys      map[string]*keyPair
+	networks  map[string]*network
 	ports     map[string]*port
+	groups    map[string]*securityGroup
 	floating  map[string]*floatingIP
 	volumes   map[string]*volume
 	snapshots map[string]*snapshot
-	keypairs  map[string]string
 	projectID string
-	networkID string
-	subnetID  string
-	clock     int64 // gives creation times an order
+	clock     int64
 }
 
 // New opens the API's port; Run serves it.
 func New(o Options) (*Cloud, error) {
-	if o.Listen == "" {
-		o.Listen = "127.0.0.1:0"
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
 	}
-	if !o.Subnet.IsValid() {
-		o.Subnet = netip.MustParsePrefix("127.20.0.0/16")
-	}
-	if o.TokenLife == 0 {
-		o.TokenLife = time.Hour
-	}
-	if o.Password == "" {
-		b := make([]byte, 16)
-		if _, err := rand.Read(b); err != nil {
-			return nil, fmt.Errorf("cannot make a password: %w", err)
-		}
-		o.Password = hex.EncodeToString(b)
+	f, err := newFaults(o.Faults)
+	if err != nil {
+		return nil, err
 	}
 	for _, dir := range []string{"images", "volumes", "servers"} {
 		if err := os.MkdirAll(filepath.Join(o.Dir, dir), 0o700); err != nil {
@@ -92,18 +63,22 @@ func New(o Options) (*Cloud, error) {
 		return nil, fmt.Errorf("cannot open the cloud's port: %w", err)
 	}
 	c := &Cloud{
-		o: o, listener: listener, faults: newFaults(o.Faults),
-		tokens: map[string]time.Time{}, images: map[string]*image{}, burnt: map[string]bool{}, servers: map[string]*server{},
-		ports: map[string]*port{}, floating: map[string]*floatingIP{}, volumes: map[string]*volume{},
-		snapshots: map[string]*snapshot{}, keypairs: map[string]string{"dev": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDevcloud dev"},
-		projectID: compact(uuid.NewString()), networkID: uuid.NewString(), subnetID: uuid.NewString(),
+		o: o, listener: listener, faults: f,
+		tokens: map[string]token{}, images: map[string]*image{}, burnt: map[string]bool{}, servers: map[string]*server{},
+		keys: map[string]*keyPair{}, networks: map[string]*network{}, ports: map[string]*port{},
+		groups: map[string]*securityGroup{}, floating: map[string]*floatingIP{}, volumes: map[string]*volume{},
+		snapshots: map[string]*snapshot{}, projectID: compactID(),
 	}
-	for _, address := range []string{"203.0.113.10", "203.0.113.11"} {
-		id := uuid.NewString()
-		c.floating[id] = &floatingIP{ID: id, Address: address}
-	}
+	c.life, c.end = context.WithCancel(context.Background())
+	c.seed()
 	c.server = &http.Server{Handler: c.handler(), ReadHeaderTimeout: 10 * time.Second}
 	return c, nil
+}
+
+// seed makes what a fresh project has.
+func (c *Cloud) seed() {
+	c.seedNetworks()
+	c.keys["dev"] = &keyPair{Name: "dev", PublicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDevcloudDevcloudDevcloudDevcloudDevcloud0 dev"}
 }
 
 // URL is where the services are.
@@ -115,129 +90,107 @@ func (c *Cloud) AuthURL() string { return c.URL() + "/identity/v3" }
 // Password is the user admin's.
 func (c *Cloud) Password() string { return c.o.Password }
 
-// NetworkID is the one network's.
-func (c *Cloud) NetworkID() string { return c.networkID }
+// NetworkID is the private network's.
+func (c *Cloud) NetworkID() string { return c.networkNamed(Network).ID }
 
-// Run serves until ctx ends, then ends every server.
+// Subnet is where servers' addresses come from.
+func (c *Cloud) Subnet() netip.Prefix { return c.o.Subnet }
+
+// FloatingAddresses are the allocated ones.
+func (c *Cloud) FloatingAddresses() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []string
+	for _, f := range oldest(c.floating) {
+		out = append(out, f.Address.String())
+	}
+	return out
+}
+
+// Run serves until ctx ends, then ends every server that it booted.
 func (c *Cloud) Run(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() {
-		err := c.server.Serve(c.listener)
-		if errors.Is(err, http.ErrServerClosed) {
-			err = nil
-		}
-		served <- err
-	}()
+	go func() { served <- c.server.Serve(c.listener) }()
 	var err error
 	select {
 	case err = <-served:
 	case <-ctx.Done():
-		err = errors.Join(c.server.Close(), <-served)
+		c.faults.release()
+		err = c.server.Close()
+		<-served
 	}
 	c.mu.Lock()
-	var machines []Machine
-	for _, s := range c.servers {
-		if s.machine != nil {
-			machines = append(machines, s.machine)
-			s.machine = nil
-		}
-	}
+	c.ended = true
 	c.mu.Unlock()
-	for _, m := range machines {
-		err = errors.Join(err, m.Stop())
+	c.end()
+	c.working.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, c.stopMachines())
+}
+
+func (c *Cloud) stopMachines() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	results := make(chan error, len(c.servers))
+	for _, s := range c.servers {
+		m := s.machine
+		s.machine = nil
+		go func() {
+			if m == nil {
+				results <- nil
+				return
+			}
+			results <- m.Stop(false)
+		}()
+	}
+	var err error
+	for range c.servers {
+		err = errors.Join(err, <-results)
 	}
 	return err
 }
 
-// Inventory is what the cloud holds, by kind.
-type Inventory struct {
-	Servers     []Item `json:"servers"`
-	Volumes     []Item `json:"volumes"`
-	Images      []Item `json:"images"`
-	Ports       []Item `json:"ports"`
-	Snapshots   []Item `json:"snapshots"`
-	FloatingIPs []Item `json:"floating_ips"` // associated ones
+// work runs f beside the requests; ctx ends with the cloud. The caller holds
+// the mutex, f does not.
+func (c *Cloud) work(f func(ctx context.Context)) {
+	if c.ended {
+		return
+	}
+	c.working.Go(func() { f(c.life) })
 }
 
-// Item is one resource.
-type Item struct {
-	ID     string   `json:"id"`
-	Name   string   `json:"name"`
-	Status string   `json:"status"`
-	Tags   []string `json:"tags,omitempty"`
-}
-
-// Empty tells whether nothing is left.
-func (i Inventory) Empty() bool {
-	return len(i.Servers)+len(i.Volumes)+len(i.Images)+len(i.Ports)+len(i.Snapshots)+len(i.FloatingIPs) == 0
-}
-
-// Inventory lists everything.
-func (c *Cloud) Inventory() Inventory {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	inv := Inventory{Servers: []Item{}, Volumes: []Item{}, Images: []Item{}, Ports: []Item{}, Snapshots: []Item{}, FloatingIPs: []Item{}}
-	for _, s := range sorted(c.servers) {
-		inv.Servers = append(inv.Servers, Item{s.ID, s.Name, s.Status, s.Tags})
+// soon runs f with the mutex held once the cloud's latency has passed: at once,
+// before the caller goes on, when there is none. The caller holds the mutex.
+func (c *Cloud) soon(f func()) {
+	if c.o.Latency == 0 {
+		f()
+		return
 	}
-	for _, v := range sorted(c.volumes) {
-		inv.Volumes = append(inv.Volumes, Item{v.ID, v.Name, v.Status, nil})
-	}
-	for _, i := range sorted(c.images) {
-		inv.Images = append(inv.Images, Item{i.ID, i.Name, i.Status, i.Tags})
-	}
-	for _, p := range sorted(c.ports) {
-		inv.Ports = append(inv.Ports, Item{p.ID, p.Name, "ACTIVE", p.Tags})
-	}
-	for _, s := range sorted(c.snapshots) {
-		inv.Snapshots = append(inv.Snapshots, Item{s.ID, s.Name, s.Status, nil})
-	}
-	for _, f := range sorted(c.floating) {
-		if f.PortID != "" {
-			inv.FloatingIPs = append(inv.FloatingIPs, Item{f.ID, f.Address, "ACTIVE", nil})
+	c.work(func(ctx context.Context) {
+		if !c.pause(ctx) {
+			return
 		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		f()
+	})
+}
+
+// pause waits the latency; false when the cloud ends.
+func (c *Cloud) pause(ctx context.Context) bool {
+	if c.o.Latency == 0 {
+		return ctx.Err() == nil
 	}
-	return inv
-}
-
-// WriteFiles leaves clouds.yaml (JSON is YAML) and devcloud.json in the folder.
-func (c *Cloud) WriteFiles() error {
-	clouds := map[string]any{"clouds": map[string]any{"devcloud": map[string]any{
-		"region_name": Region,
-		"auth": map[string]string{
-			"auth_url": c.AuthURL(), "username": User, "password": c.o.Password, "project_name": Project,
-			"user_domain_name": Domain, "project_domain_name": Domain,
-		},
-	}}}
-	about := map[string]string{"url": c.URL(), "auth_url": c.AuthURL()}
-	for name, v := range map[string]any{"clouds.yaml": clouds, "devcloud.json": about} {
-		b, err := json.MarshalIndent(v, "", "  ")
-		if err != nil {
-			return fmt.Errorf("cannot encode %s: %w", name, err)
-		}
-		if err := os.WriteFile(filepath.Join(c.o.Dir, name), append(b, '\n'), 0o600); err != nil {
-			return fmt.Errorf("cannot write %s: %w", name, err)
-		}
+	t := time.NewTimer(c.o.Latency)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	return nil
 }
 
-// tick gives a creation time; no two are the same, in order of creation. The
-// caller holds the mutex.
-func (c *Cloud) tick() time.Time {
-	c.clock = max(c.clock+1, time.Now().UnixMicro())
-	return time.UnixMicro(c.clock).UTC()
-}
-
-// ready is when something that passes through a state leaves it.
-func (c *Cloud) ready() time.Time { return time.Now().Add(c.o.Latency) }
-
-func compact(id string) string {
-	out := make([]byte, 0, 32)
-	for i := range len(id) {
-		if id[i] != '-' {
-			out = append(out, id[i])
-		}
-	}
-	return string(out)
-}
+func compactID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }

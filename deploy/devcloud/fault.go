@@ -1,61 +1,76 @@
 package devcloud
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
-	"strings"
 	"sync"
-	"time"
 )
 
 // Mode is a way to misbehave.
 type Mode string
 
-// Modes. drop, late503, truncate and duplicate let the request take effect.
+// Modes. With drop, late503, truncate, duplicate and hold_after the request
+// takes effect.
 const (
-	ModeDrop      Mode = "drop"      // takes effect, then the connection is cut without an answer
-	ModeLate503   Mode = "late503"   // takes effect, then answers 503
-	ModeTruncate  Mode = "truncate"  // takes effect, then half of the answer's body
-	ModeDuplicate Mode = "duplicate" // takes effect twice
-	ModeHide      Mode = "hide"      // what it creates is missing from the next Lists listings
-	ModeError     Mode = "error"     // the server it creates goes to ERROR with Message
-	ModeFail      Mode = "fail"      // answers Status without effect
-	ModeCut       Mode = "cut"       // the connection is cut before any effect
-	ModeExpire    Mode = "expire"    // every token is void from here on
-	ModeDelay     Mode = "delay"     // waits Delay, then behaves
+	ModeDrop      Mode = "drop"       // takes effect, then the connection is cut without an answer
+	ModeLate503   Mode = "late503"    // takes effect, then answers 503 (or Status)
+	ModeTruncate  Mode = "truncate"   // takes effect, then half of the answer's body
+	ModeDuplicate Mode = "duplicate"  // takes effect twice
+	ModeHide      Mode = "hide"       // what it creates is missing from the next Lists listings, and for DelayMS
+	ModeError     Mode = "error"      // the server, volume or snapshot that it creates ends in ERROR, a server with Message
+	ModeFail      Mode = "fail"       // answers Status (default 503) without effect
+	ModeCut       Mode = "cut"        // the connection is cut before any effect
+	ModeExpire    Mode = "expire"     // every token is void from here on
+	ModeDelay     Mode = "delay"      // waits DelayMS, then behaves
+	ModeHold      Mode = "hold"       // waits before any effect, until released
+	ModeHoldAfter Mode = "hold_after" // takes effect, then waits with the answer until released
 )
 
-// Fault makes matching requests misbehave.
+// Fault makes matching requests misbehave. The first that matches decides.
 type Fault struct {
-	Mode    Mode   `json:"mode"`
-	Method  string `json:"method,omitempty"` // "" = any
-	Path    string `json:"path,omitempty"`   // regular expression, "" = any
-	Skip    int    `json:"skip,omitempty"`   // this many matches behave first
-	Count   int    `json:"count,omitempty"`  // this many misbehave; 0 = all
-	Status  int    `json:"status,omitempty"`
-	Message string `json:"message,omitempty"`
-	Lists   int    `json:"lists,omitempty"`
-	DelayMS int    `json:"delay_ms,omitempty"`
+	Mode       Mode   `json:"mode"`
+	Method     string `json:"method,omitempty"` // "" = any
+	Path       string `json:"path,omitempty"`   // regular expression, "" = any
+	Skip       int    `json:"skip,omitempty"`   // this many matches behave first
+	Count      int    `json:"count,omitempty"`  // this many misbehave; 0 = all
+	Status     int    `json:"status,omitempty"`
+	Message    string `json:"message,omitempty"`
+	RetryAfter int    `json:"retry_after,omitempty"` // seconds, for 413 and 429 at least 1
+	Lists      int    `json:"lists,omitempty"`
+	DelayMS    int    `json:"delay_ms,omitempty"`
+}
+
+func (f Fault) check() error {
+	switch f.Mode {
+	case ModeDrop, ModeLate503, ModeTruncate, ModeDuplicate, ModeHide, ModeError, ModeFail, ModeCut, ModeExpire, ModeDelay, ModeHold, ModeHoldAfter:
+	default:
+		return fmt.Errorf("cannot set a fault: there is no mode %q", f.Mode)
+	}
+	if f.Status != 0 && (f.Status < 400 || f.Status > 599) {
+		return fmt.Errorf("cannot set a fault: %d is no status of an error", f.Status)
+	}
+	return nil
 }
 
 // Call is a request that was made.
 type Call struct {
 	Method string `json:"method"`
 	Path   string `json:"path"`
-	Status int    `json:"status"`
+	Status int    `json:"status"` // 0: the connection was cut
 }
 
-const maxCalls = 10_000
+const maxCalls = 10_000 // that are remembered
 
 type faults struct {
-	mu    sync.Mutex
-	rules []*armed // guarded by mu
-	made  []Call   // guarded by mu
+	mu    sync.Mutex // guards everything below
+	rules []*armed
+	made  []Call
+	begun int
+	held  []Call        // requests that wait to be released
+	gate  chan struct{} // closed on release
+	moved chan struct{} // closed when held changes
 }
 
 type armed struct {
@@ -64,20 +79,20 @@ type armed struct {
 	seen int
 }
 
-func newFaults(list []Fault) *faults {
-	f := &faults{}
-	if err := f.set(list); err != nil {
-		f.rules = nil
-	}
-	return f
+func newFaults(list []Fault) (*faults, error) {
+	f := &faults{gate: make(chan struct{}), moved: make(chan struct{})}
+	return f, f.set(list)
 }
 
 func (f *faults) set(list []Fault) error {
 	rules := make([]*armed, 0, len(list))
 	for _, rule := range list {
+		if err := rule.check(); err != nil {
+			return err
+		}
 		path, err := regexp.Compile(rule.Path)
 		if err != nil {
-			return fmt.Errorf("the path %q is no regular expression: %w", rule.Path, err)
+			return fmt.Errorf("cannot set a fault: the path %q is no regular expression: %w", rule.Path, err)
 		}
 		rules = append(rules, &armed{Fault: rule, path: path})
 	}
@@ -87,23 +102,30 @@ func (f *faults) set(list []Fault) error {
 	return nil
 }
 
-// SetFaults replaces all faults.
-func (c *Cloud) SetFaults(list ...Fault) error { return c.faults.set(list) }
-
-// Calls lists the requests that were made so far.
-func (c *Cloud) Calls() []Call { return c.faults.calls() }
-
-func (c *Cloud) putFaults(w http.ResponseWriter, r *http.Request) {
-	var list []Fault
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&list); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
+// match finds the fault of a request, and its number.
+func (f *faults) match(r *http.Request) (Fault, int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.begun++
+	for _, rule := range f.rules {
+		if (rule.Method != "" && rule.Method != r.Method) || !rule.path.MatchString(r.URL.Path) {
+			continue
+		}
+		rule.seen++
+		if rule.seen > rule.Skip && (rule.Count == 0 || rule.seen <= rule.Skip+rule.Count) {
+			return rule.Fault, f.begun
+		}
 	}
-	if err := c.faults.set(list); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
+	return Fault{}, f.begun
+}
+
+func (f *faults) record(r *http.Request, status int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.made) == maxCalls {
+		f.made = f.made[1:]
 	}
-	w.WriteHeader(http.StatusNoContent)
+	f.made = append(f.made, Call{r.Method, r.URL.Path, status})
 }
 
 func (f *faults) calls() []Call {
@@ -112,122 +134,41 @@ func (f *faults) calls() []Call {
 	return append([]Call{}, f.made...)
 }
 
-func (f *faults) record(r *http.Request, status int) {
+// hold keeps a request until it is released or its client goes.
+func (f *faults) hold(r *http.Request, status int) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.made) < maxCalls {
-		f.made = append(f.made, Call{r.Method, r.URL.Path, status})
+	f.held = append(f.held, Call{r.Method, r.URL.Path, status})
+	close(f.moved)
+	f.moved = make(chan struct{})
+	gate := f.gate
+	f.mu.Unlock()
+	select {
+	case <-gate:
+	case <-r.Context().Done():
 	}
 }
 
-func (f *faults) match(r *http.Request) (Fault, bool) {
+// release lets go on what is held.
+func (f *faults) release() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, rule := range f.rules {
-		if (rule.Method != "" && rule.Method != r.Method) || !rule.path.MatchString(r.URL.Path) {
-			continue
-		}
-		rule.seen++
-		if rule.seen <= rule.Skip || (rule.Count > 0 && rule.seen > rule.Skip+rule.Count) {
-			continue
-		}
-		return rule.Fault, true
-	}
-	return Fault{}, false
+	close(f.gate)
+	f.gate, f.held = make(chan struct{}), nil
 }
 
-// wrap lets requests misbehave before or after the real handler.
-func (f *faults) wrap(c *Cloud, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/devcloud/") {
-			next.ServeHTTP(w, r)
-			return
+// holding waits until a request is held, and tells which are.
+func (f *faults) holding(ctx context.Context) ([]Call, error) {
+	for {
+		f.mu.Lock()
+		held, moved := append([]Call{}, f.held...), f.moved
+		f.mu.Unlock()
+		if len(held) > 0 {
+			return held, nil
 		}
-		fault, ok := f.match(r)
-		if !ok {
-			recorder := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-			next.ServeHTTP(recorder, r)
-			f.record(r, recorder.status)
-			return
-		}
-		f.misbehave(c, fault, next, w, r)
-	})
-}
-
-func (f *faults) misbehave(c *Cloud, fault Fault, next http.Handler, w http.ResponseWriter, r *http.Request) {
-	switch fault.Mode {
-	case ModeFail:
-		if fault.Status == http.StatusTooManyRequests || fault.Status == http.StatusRequestEntityTooLarge {
-			w.Header().Set("Retry-After", "1")
-		}
-		f.record(r, fault.Status)
-		writeJSON(w, fault.Status, novaError(fault.Status, "%s", fault.Message).body)
-		return
-	case ModeCut:
-		f.record(r, 0)
-		cut(w)
-		return
-	case ModeExpire:
-		c.mu.Lock()
-		clear(c.tokens)
-		c.mu.Unlock()
-	case ModeDelay:
 		select {
-		case <-time.After(time.Duration(fault.DelayMS) * time.Millisecond):
-		case <-r.Context().Done():
+		case <-moved:
+		case <-ctx.Done():
+			return held, ctx.Err()
 		}
 	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		cut(w)
-		return
-	}
-	rounds := 1
-	if fault.Mode == ModeDuplicate {
-		rounds = 2
-	}
-	var out *httptest.ResponseRecorder
-	for range rounds {
-		again := r.Clone(r.Context())
-		again.Body = io.NopCloser(bytes.NewReader(body))
-		again = withFault(again, fault)
-		out = httptest.NewRecorder()
-		next.ServeHTTP(out, again)
-	}
-	f.record(r, out.Code)
-	switch fault.Mode {
-	case ModeDrop:
-		cut(w)
-		return
-	case ModeLate503:
-		writeJSON(w, http.StatusServiceUnavailable, novaError(http.StatusServiceUnavailable, "%s", fault.Message).body)
-		return
-	}
-	for k, v := range out.Header() {
-		w.Header()[k] = v
-	}
-	answer := out.Body.Bytes()
-	if fault.Mode == ModeTruncate {
-		answer = answer[:len(answer)/2]
-	}
-	w.WriteHeader(out.Code)
-	_, _ = w.Write(answer) // the client may have gone
 }
-
-func cut(w http.ResponseWriter) {
-	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-		_ = conn.Close()
-	}
-}
-
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-func (s *statusWriter) WriteHeader(status int) {
-	s.status = status
-	s.ResponseWriter.WriteHeader(status)
-}
-
-func (s *statusWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }

@@ -6,167 +6,160 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
-	"strings"
-	"time"
+	"net/url"
+	"strconv"
 )
 
 // maxBody bounds requests, but for the bytes of an image.
 const maxBody = 4 << 20
 
-// failure is an error answer in its service's own shape.
-type failure struct {
-	status int
-	body   any
-	plain  string // Glance answers in words
-}
+type m = map[string]any
 
-func (f *failure) Error() string { return fmt.Sprintf("HTTP %d", f.status) }
+// endpoint answers with a status and a body, nil for none.
+type endpoint func(*http.Request) (int, any, error)
 
-// novaKinds are the keys that Nova and Cinder put around an error.
-var novaKinds = map[int]string{
-	400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 409: "conflictingRequest",
-	413: "overLimit", 429: "overLimit", 500: "computeFault", 503: "serviceUnavailable",
-}
-
-func novaError(status int, format string, args ...any) *failure {
-	return &failure{status: status, body: map[string]any{novaKinds[status]: map[string]any{"code": status, "message": fmt.Sprintf(format, args...)}}}
-}
-
-func neutronError(status int, kind, format string, args ...any) *failure {
-	return &failure{status: status, body: map[string]any{"NeutronError": map[string]string{
-		"type": kind, "message": fmt.Sprintf(format, args...), "detail": "",
-	}}}
-}
-
-func keystoneError(status int, title, message string) *failure {
-	return &failure{status: status, body: map[string]any{"error": map[string]any{"code": status, "title": title, "message": message}}}
-}
-
-func glanceError(status int, format string, args ...any) *failure {
-	return &failure{status: status, plain: fmt.Sprintf(format, args...)}
-}
-
-// handle is an endpoint: a status and a body, nil for none.
-type handle func(*http.Request) (int, any, error)
+// upload is an endpoint that reads a body of any length without the mutex.
+type upload func(w http.ResponseWriter, r *http.Request) error
 
 func (c *Cloud) handler() http.Handler {
 	mux := http.NewServeMux()
-	open := func(pattern string, h handle) { mux.Handle(pattern, answer(h)) }
-	private := func(pattern string, h handle) { mux.Handle(pattern, answer(c.authorized(h))) }
-	c.keystone(open)
-	c.glance(private)
-	c.nova(private)
-	c.neutron(private)
-	c.cinder(private)
-	mux.HandleFunc("GET /devcloud/state", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, c.Inventory()) })
-	mux.HandleFunc("PUT /devcloud/faults", c.putFaults)
-	mux.HandleFunc("GET /devcloud/calls", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, c.faults.calls()) })
-	for root, v := range map[string]string{"/network/": "v2.0", "/image/": "v2.16", "/volume/": "v3.0", "/volume/v3/": "v3.0", "/volume/v3/{project}/": "v3.0"} {
-		open("GET "+root+"{$}", func(*http.Request) (int, any, error) {
-			return http.StatusOK, map[string]any{"versions": []map[string]any{{
-				"id": v, "status": "CURRENT", "version": "3.70", "min_version": "3.0",
-				"links": []map[string]string{{"rel": "self", "href": c.URL() + "/network/v2.0/"}},
-			}}}, nil
-		})
-	}
-	for _, root := range []string{"/compute/", "/compute/v2.1/{$}"} {
-		open("GET "+root, func(*http.Request) (int, any, error) {
-			return http.StatusOK, map[string]any{"version": map[string]any{"id": "v2.1", "status": "CURRENT", "version": "2.90", "min_version": "2.1"}}, nil
-		})
-	}
-	return c.faults.wrap(c, mux)
+	open := func(pattern string, e endpoint) { mux.Handle(pattern, c.answer(c.locked(e))) }
+	private := func(pattern string, e endpoint) { mux.Handle(pattern, c.answer(c.locked(c.authorized(e)))) }
+	c.identityRoutes(open)
+	c.imageRoutes(private, func(pattern string, u upload) { mux.Handle(pattern, c.stream(u)) })
+	c.computeRoutes(open, private)
+	c.networkRoutes(open, private)
+	c.volumeRoutes(open, private)
+	c.controlRoutes(mux)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		serviceError(r.URL.Path, http.StatusNotFound, "The resource could not be found.").write(w, r)
+	})
+	return c.misbehaving(mux)
 }
 
-func answer(h handle) http.Handler {
+func (c *Cloud) locked(e endpoint) endpoint {
+	return func(r *http.Request) (int, any, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return e(r)
+	}
+}
+
+// answer reads the body before the mutex is taken: a slow client holds up nobody.
+func (c *Cloud) answer(e endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Content-Type") != "application/octet-stream" {
-			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err != nil {
+			serviceError(r.URL.Path, http.StatusRequestEntityTooLarge, "The request is too large.").write(w, r)
+			return
 		}
-		status, body, err := h(r)
-		var f *failure
-		switch {
-		case errors.As(err, &f) && f.plain != "":
-			http.Error(w, fmt.Sprintf("%d %s: %s", f.status, http.StatusText(f.status), f.plain), f.status)
-		case errors.As(err, &f):
-			writeJSON(w, f.status, f.body)
-		case err != nil:
-			writeJSON(w, http.StatusBadRequest, novaError(http.StatusBadRequest, "%v", err).body)
-		case body == nil:
-			w.WriteHeader(status)
-		default:
-			writeJSON(w, status, body)
+		r.Body = &memory{b: b}
+		status, body, err := e(r)
+		c.reply(w, r, status, body, err)
+	})
+}
+
+func (c *Cloud) stream(u upload) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		err := c.authenticate(r)
+		c.mu.Unlock()
+		if err == nil {
+			err = u(w, r)
+		}
+		if err != nil {
+			c.reply(w, r, 0, nil, err)
 		}
 	})
 }
 
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	if token, ok := body.(issued); ok {
-		w.Header().Set("X-Subject-Token", token.id)
-		body = token.body
+func (c *Cloud) reply(w http.ResponseWriter, r *http.Request, status int, body any, err error) {
+	version(w, r)
+	w.Header().Set("X-OpenStack-Request-Id", "req-"+compactID())
+	var f *failure
+	switch {
+	case errors.As(err, &f):
+		f.write(w, r)
+	case err != nil:
+		serviceError(r.URL.Path, http.StatusBadRequest, err.Error()).write(w, r)
+	case body == nil:
+		w.WriteHeader(status)
+	default:
+		if t, ok := body.(issued); ok {
+			w.Header().Set("X-Subject-Token", t.id)
+			body = t.body
+		}
+		writeJSON(w, status, body)
 	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the client may have gone
 }
 
-// authorized lets a request with a living token through.
-func (c *Cloud) authorized(h handle) handle {
-	return func(r *http.Request) (int, any, error) {
-		c.mu.Lock()
-		until, ok := c.tokens[r.Header.Get("X-Auth-Token")]
-		c.mu.Unlock()
-		if !ok || time.Now().After(until) {
-			return 0, nil, keystoneError(http.StatusUnauthorized, "Unauthorized", "The request you have made requires authentication.")
-		}
-		return h(r)
-	}
+// memory is a body that was read already.
+type memory struct {
+	b  []byte
+	at int
 }
 
-func readJSON(r *http.Request, into any) error {
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		return novaError(http.StatusBadRequest, "the body cannot be read")
+func (m *memory) Read(p []byte) (int, error) {
+	if m.at == len(m.b) {
+		return 0, io.EOF
 	}
-	if err := json.Unmarshal(b, into); err != nil {
-		return novaError(http.StatusBadRequest, "Malformed request body: %v", err)
+	n := copy(p, m.b[m.at:])
+	m.at += n
+	return n, nil
+}
+
+func (m *memory) Close() error { return nil }
+
+func readJSON(r *http.Request, into any) error {
+	if err := json.NewDecoder(r.Body).Decode(into); err != nil {
+		return fmt.Errorf("Malformed request body: %w", err) //nolint:staticcheck // the services' text
 	}
 	return nil
 }
 
-// born is anything with a creation time.
-type born interface{ createdAt() time.Time }
-
-func sorted[T born](m map[string]T) []T {
-	out := make([]T, 0, len(m))
-	for _, v := range m {
-		out = append(out, v)
-	}
-	slices.SortFunc(out, func(a, b T) int { return a.createdAt().Compare(b.createdAt()) })
-	return out
-}
-
-// microversion is the minor of Nova's 2.x that a request asks for.
-func microversion(r *http.Request) int {
-	v := r.Header.Get("X-OpenStack-Nova-API-Version")
-	if v == "" {
-		v = strings.TrimPrefix(r.Header.Get("OpenStack-API-Version"), "compute ")
-	}
-	if v == "latest" {
-		return 90
-	}
-	var minor int
-	if _, err := fmt.Sscanf(v, "2.%d", &minor); err != nil {
-		return 1
-	}
-	return minor
-}
-
-func hasAll(have []string, wanted string) bool {
-	for _, tag := range strings.Split(wanted, ",") {
-		if !slices.Contains(have, tag) {
-			return false
+// page cuts a listing by limit and marker; the link leads to the rest, "" when
+// there is none.
+func page[T resource](r *http.Request, list []T, fallback int) (part []T, next string, err error) {
+	q := r.URL.Query()
+	if marker := q.Get("marker"); marker != "" {
+		at := -1
+		for i, v := range list {
+			if v.top().ID == marker {
+				at = i
+			}
 		}
+		if at < 0 {
+			return nil, "", serviceError(r.URL.Path, http.StatusBadRequest, fmt.Sprintf("marker [%s] not found", marker))
+		}
+		list = list[at+1:]
 	}
-	return true
+	limit := fallback
+	if text := q.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return nil, "", serviceError(r.URL.Path, http.StatusBadRequest, "limit param must be an integer, and not negative")
+		}
+		limit = n
+	}
+	if limit == 0 || len(list) <= limit {
+		return list, "", nil
+	}
+	list = list[:limit]
+	q.Set("marker", list[limit-1].top().ID)
+	link := url.URL{Path: r.URL.Path, RawQuery: q.Encode()}
+	return list, link.String(), nil
+}
+
+// links is what Nova, Neutron and Cinder add to a listing that goes on.
+func (c *Cloud) links(body m, key, next string) m {
+	if next != "" {
+		body[key] = []m{{"rel": "next", "href": c.URL() + next}}
+	}
+	return body
 }

@@ -1,51 +1,48 @@
 package devcloud
 
 import (
-	"strings"
+	"context"
+	"net/netip"
 )
 
-// Hypervisor boots servers.
+// Hypervisor runs servers. Calls for one server never overlap.
 type Hypervisor interface {
-	// Boot starts a machine and returns once it runs. Its error becomes the
-	// server's fault text.
-	Boot(MachineSpec) (Machine, error)
+	// Boot starts a server and returns when its agent was started. A server that
+	// was booted before finds its files as it left them.
+	Boot(ctx context.Context, g Guest) (Machine, error)
+	// Remove ends what still runs of a server and removes its files.
+	Remove(g Guest) error
+	// Forget removes what was kept of an image.
+	Forget(i Image) error
 }
 
-// Machine is a booted server.
+// Machine is a server that runs.
 type Machine interface {
-	Stop() error     // ends everything that runs in it
-	Console() string // the last of what it printed
-	Attach(VolumeSpec) error
-	Detach(VolumeSpec) error
+	// Attach shows a volume's folder as a device, /dev/sdb for example.
+	Attach(device, folder string) error
+	// Detach takes it away.
+	Detach(device string) error
+	// Stop ends every process of the server; a gentle one asks first.
+	Stop(gentle bool) error
 }
 
-// MachineSpec is what a server is made from.
-type MachineSpec struct {
-	ID, Name  string
-	Dir       string // its own folder
-	Image     string // root.img
-	IP        string
-	UserData  []byte
-	PublicKey string
-	Volumes   []VolumeSpec
+// Guest is what a hypervisor learns about a server.
+type Guest struct {
+	ID, Name string
+	Dir      string     // the server's own folder; console.log in it is its console
+	Address  netip.Addr // its first fixed address
+	Image    Image
+	UserData []byte
+	Key      string            // OpenSSH public key, "" without one
+	Meta     map[string]string // as given by the user
+	Disks    map[string]string // folders by device
 }
 
-// VolumeSpec is a volume and where a machine shows it.
-type VolumeSpec struct {
-	ID     string
-	Dir    string
-	Device string // /dev/sdX
+// Image is the root file system of a server.
+type Image struct {
+	ID   string
+	Path string // a plain tar
 }
 
-// pythonDict reads the dictionaries that gophercloud sends in Cinder's metadata
-// filter: {'k':'v','k2':'v2'}.
-func pythonDict(s string) map[string]string {
-	out := map[string]string{}
-	for _, pair := range strings.Split(strings.Trim(s, "{} "), ",") {
-		key, value, ok := strings.Cut(pair, ":")
-		if ok {
-			out[strings.Trim(key, "' ")] = strings.Trim(value, "' ")
-		}
-	}
-	return out
-}
+// Console is where a guest's console log lies in its folder.
+const Console = "console.log"

@@ -1,14 +1,17 @@
-// Package rootless is devcloud's hypervisor for an ordinary user: a server is a
-// process tree in a folder of its own.
+// Package rootless boots devcloud's servers without privileges: a server is a
+// folder, a loopback address and the processes that its agent starts.
 //
-// The image's root.img, a plain tar, is unpacked once; a server's root shares
-// its files by hard links. The agent inside is started with that folder as its
-// base and with the address of a metadata service on the server's own loopback
-// address, which answers for this server only. A volume is a folder, shown as
-// dev/sdX below the server's root.
+// An image is a plain tar. It is unpacked once; a server's root is made of hard
+// links to its files, which are read-only, so a program that changes one must
+// replace it. Volumes are folders that the server sees as <root>/dev/sdX.
 //
-// Every server has a keeper (shim.go): this same program started again, which
-// adopts whatever the agent starts (PR_SET_CHILD_SUBREAPER), starts the agent
-// again when it ends, as runit would, and ends all of it when its standard
-// input closes, so that nothing outlives devcloud, not even when that is killed.
+// Each server has a keeper: the running program once more, told by its
+// environment. The keeper adopts whatever loses its parent below it, starts the
+// agent again when it ends, and holds a pipe to the hypervisor. When the pipe
+// closes, because the server is stopped or because devcloud died in any way, the
+// keeper kills everything below itself and ends. The agent dies with a keeper
+// that is killed, and the hypervisor looks for what such a keeper left.
+//
+// There is no isolation: a server sees the host's files and processes, and runs
+// as the user who runs devcloud.
 package rootless

@@ -7,148 +7,128 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/microbosh/microbosh/deploy/devcloud"
 )
 
-// consoleTail is how much of a console Nova shows.
-const consoleTail = 64 << 10
-
 // stopWait is how long a keeper may take to end its server.
 const stopWait = 20 * time.Second
 
-// Hypervisor boots servers as processes.
-type Hypervisor struct {
-	self string // this program, which is also the keeper
-	mu   sync.Mutex
-}
-
-// New makes one. The program that calls it must call Keep first thing in main.
-func New() (*Hypervisor, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("cannot find this program: %w", err)
-	}
-	return &Hypervisor{self: self}, nil
-}
-
 type machine struct {
-	root    string
-	console string
-	meta    *metadata
-	stdin   io.Closer
-	ended   chan struct{}
-	cmd     *exec.Cmd
+	guest    devcloud.Guest
+	root     string
+	log      zerolog.Logger
+	meta     *metadata
+	lifeline io.WriteCloser // the keeper's standard input
+	stopping atomic.Bool
+	ended    chan struct{} // closed when the keeper is gone and nothing of it is left
+	cmd      *exec.Cmd
 }
 
-// Boot unpacks the image when that was not done yet, and starts the keeper.
-func (h *Hypervisor) Boot(spec devcloud.MachineSpec) (devcloud.Machine, error) {
-	unpacked := filepath.Join(filepath.Dir(spec.Image), "root")
-	h.mu.Lock()
-	err := unpack(spec.Image, unpacked)
-	h.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	m := &machine{root: filepath.Join(spec.Dir, "root"), console: filepath.Join(spec.Dir, "console.log"), ended: make(chan struct{})}
-	if err := clone(unpacked, m.root); err != nil {
-		return nil, fmt.Errorf("cannot make the server's root: %w", err)
-	}
-	for _, v := range spec.Volumes {
-		if err := m.Attach(v); err != nil {
-			return nil, err
-		}
-	}
-	if m.meta, err = serveMetadata(spec); err != nil {
-		return nil, fmt.Errorf("cannot serve the server's metadata: %w", err)
-	}
-	if err := m.start(h.self); err != nil {
-		return nil, errors.Join(err, m.meta.close())
-	}
-	return m, nil
-}
-
+// start runs the keeper, with the console as its output.
 func (m *machine) start(self string) error {
-	console, err := os.OpenFile(m.console, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	console, err := os.OpenFile(filepath.Join(m.guest.Dir, devcloud.Console), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("cannot open the console: %w", err)
 	}
 	defer console.Close()
 	m.cmd = exec.Command(self)
-	m.cmd.Env = []string{keeperVariable + "=" + m.root, metadataVariable + "=" + m.meta.url()}
+	m.cmd.Dir = "/"
+	m.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), rootVariable + "=" + m.root, metadataVariable + "=" + m.meta.url()}
 	m.cmd.Stdout, m.cmd.Stderr = console, console
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if m.stdin, err = m.cmd.StdinPipe(); err != nil {
+	if m.lifeline, err = m.cmd.StdinPipe(); err != nil {
 		return fmt.Errorf("cannot start the server's keeper: %w", err)
 	}
 	if err := m.cmd.Start(); err != nil {
 		return fmt.Errorf("cannot start the server's keeper: %w", err)
 	}
-	go func() {
-		_ = m.cmd.Wait() // how a keeper ends tells nothing
-		close(m.ended)
-	}()
+	go m.watch()
 	return nil
 }
 
-// Stop closes the keeper's standard input, on which it ends the server.
-func (m *machine) Stop() error {
-	err := errors.Join(m.stdin.Close(), m.meta.close())
+// watch waits for the keeper's end. One that did not end well may have left
+// something running.
+func (m *machine) watch() {
+	defer close(m.ended)
+	if err := m.cmd.Wait(); err != nil || !m.stopping.Load() {
+		m.log.Warn().Err(err).Msg("a server's keeper ended by itself")
+		sweep(m.root)
+	}
+}
+
+// Stop closes the lifeline, on which the keeper ends the server; a gentle one is
+// asked for first.
+func (m *machine) Stop(gentle bool) error {
+	m.stopping.Store(true)
+	if gentle {
+		_, _ = m.lifeline.Write([]byte{gently}) // the keeper may be gone
+	}
+	_ = m.lifeline.Close() // it may be closed already
+	err := m.meta.close()
 	timer := time.NewTimer(stopWait)
 	defer timer.Stop()
 	select {
 	case <-m.ended:
-		return err
 	case <-timer.C:
-		return errors.Join(err, m.cmd.Process.Kill(), errors.New("the server's keeper did not end"))
+		err = errors.Join(err, m.cmd.Process.Kill())
+		<-m.ended
 	}
+	if err != nil {
+		return fmt.Errorf("cannot stop the server: %w", err)
+	}
+	return nil
 }
 
-// Console is the end of what the server printed.
-func (m *machine) Console() string {
-	f, err := os.Open(m.console)
+// plug shows the volumes that the server boots with, and no other.
+func (m *machine) plug() error {
+	old, err := filepath.Glob(filepath.Join(m.root, "dev", "sd*"))
 	if err != nil {
-		return ""
+		return err
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > consoleTail {
-		if _, err := f.Seek(-consoleTail, io.SeekEnd); err != nil {
-			return ""
+	for _, name := range old {
+		if info, err := os.Lstat(name); err == nil && info.Mode()&os.ModeSymlink != 0 {
+			if err := os.Remove(name); err != nil {
+				return err
+			}
 		}
 	}
-	b, err := io.ReadAll(io.LimitReader(f, consoleTail))
-	if err != nil {
-		return ""
+	for device, folder := range m.guest.Disks {
+		if err := m.Attach(device, folder); err != nil {
+			return err
+		}
 	}
-	return string(b)
+	return nil
 }
 
-func (m *machine) device(v devcloud.VolumeSpec) string {
-	return filepath.Join(m.root, "dev", filepath.Base(v.Device))
+func (m *machine) device(name string) string {
+	return filepath.Join(m.root, "dev", filepath.Base(name))
 }
 
 // Attach shows the volume's folder as the device.
-func (m *machine) Attach(v devcloud.VolumeSpec) error {
-	if err := os.MkdirAll(filepath.Join(m.root, "dev"), 0o755); err != nil {
-		return err
-	}
-	if err := os.Remove(m.device(v)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	dir, err := filepath.Abs(v.Dir)
+func (m *machine) Attach(device, folder string) error {
+	folder, err := filepath.Abs(folder)
 	if err != nil {
+		return fmt.Errorf("cannot attach %s: %w", device, err)
+	}
+	if err := m.Detach(device); err != nil {
 		return err
 	}
-	return os.Symlink(dir, m.device(v))
+	if err := os.Symlink(folder, m.device(device)); err != nil {
+		return fmt.Errorf("cannot attach %s: %w", device, err)
+	}
+	return nil
 }
 
 // Detach removes the device.
-func (m *machine) Detach(v devcloud.VolumeSpec) error {
-	if err := os.Remove(m.device(v)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+func (m *machine) Detach(device string) error {
+	if err := os.Remove(m.device(device)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot detach %s: %w", device, err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package rootless
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,16 +13,13 @@ import (
 
 // Bounds on an image.
 const (
-	maxFiles = 100_000
-	maxBytes = 8 << 30
+	maxFiles = 200_000
+	maxBytes = 16 << 30
 )
 
-// unpack writes the tar below dir, aside first so that a half of it is never
-// taken for the whole. os.Root keeps every name inside.
-func unpack(image, dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
+// unpack writes the tar to dir, aside first so that a half of it is never taken
+// for the whole. os.Root keeps every name inside, also behind symlinks.
+func unpack(ctx context.Context, image, dir string) error {
 	f, err := os.Open(image)
 	if err != nil {
 		return fmt.Errorf("cannot read the image: %w", err)
@@ -37,23 +35,21 @@ func unpack(image, dir string) error {
 		return fmt.Errorf("cannot unpack the image: %w", err)
 	}
 	defer root.Close()
-	if err := extract(tar.NewReader(f), root); err != nil {
+	if err := extract(ctx, tar.NewReader(f), root); err != nil {
 		return fmt.Errorf("cannot unpack the image: %w", err)
 	}
-	if err := os.Chmod(aside, 0o755); err != nil {
+	if err := os.Rename(aside, dir); err != nil {
 		return fmt.Errorf("cannot unpack the image: %w", err)
-	}
-	if err := os.Rename(aside, dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		if _, statErr := os.Stat(dir); statErr != nil {
-			return fmt.Errorf("cannot unpack the image: %w", err)
-		}
 	}
 	return nil
 }
 
-func extract(tr *tar.Reader, root *os.Root) error {
+func extract(ctx context.Context, tr *tar.Reader, root *os.Root) error {
 	var total int64
 	for files := 0; ; files++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
 			if files == 0 {
@@ -64,33 +60,40 @@ func extract(tr *tar.Reader, root *os.Root) error {
 		if err != nil {
 			return fmt.Errorf("it is no tar: %w", err)
 		}
-		if total += h.Size; files > maxFiles || total > maxBytes {
+		if total += h.Size; files > maxFiles || h.Size > maxBytes || total > maxBytes {
 			return errors.New("it is too large")
 		}
 		name := filepath.Clean(h.Name)
 		if !filepath.IsLocal(name) {
 			return fmt.Errorf("%q lies outside of it", h.Name)
 		}
-		switch h.Typeflag {
-		case tar.TypeDir:
-			err = root.MkdirAll(name, 0o755)
-		case tar.TypeReg:
-			err = writeFile(root, name, h, tr)
-		case tar.TypeSymlink:
-			err = root.Symlink(h.Linkname, name)
-		default:
-			err = fmt.Errorf("%q is neither file, folder nor symlink", h.Name)
-		}
-		if err != nil {
-			return err
+		if err := member(root, name, h, tr); err != nil {
+			return fmt.Errorf("member %q: %w", h.Name, err)
 		}
 	}
 }
 
-func writeFile(root *os.Root, name string, h *tar.Header, r io.Reader) error {
+func member(root *os.Root, name string, h *tar.Header, r io.Reader) error {
+	if name == "." || h.Typeflag == tar.TypeXGlobalHeader {
+		return nil
+	}
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return root.MkdirAll(name, 0o755)
+	case tar.TypeReg:
+		return writeFile(root, name, h, r)
+	case tar.TypeSymlink:
+		return root.Symlink(h.Linkname, name)
+	case tar.TypeLink:
+		return root.Link(filepath.Clean(h.Linkname), name)
+	}
+	return errors.New("it is neither file, folder nor link")
+}
+
+func writeFile(root *os.Root, name string, h *tar.Header, r io.Reader) error {
 	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fs.FileMode(h.Mode).Perm()&^0o222|0o400)
 	if err != nil {
 		return err
@@ -119,16 +122,8 @@ func clone(from, to string) error {
 			if err != nil {
 				return err
 			}
-			return ignoreExisting(os.Symlink(link, target))
-		default:
-			return ignoreExisting(os.Link(path, target))
+			return os.Symlink(link, target)
 		}
+		return os.Link(path, target)
 	})
-}
-
-func ignoreExisting(err error) error {
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	return err
 }
