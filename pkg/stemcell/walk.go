@@ -18,8 +18,8 @@ import (
 // so the archive around it gains next to nothing; only a bomb gains much.
 const (
 	maxMembers = 10_000
-	maxGain    = 200      // times the archive's size
-	slack      = 64 << 20 // and this much, for small archives
+	maxGain    = 100      // times the archive's size
+	slack      = 8 << 20  // and this much, for small archives
 	maxTail    = 10 << 20 // padding after the last member
 )
 
