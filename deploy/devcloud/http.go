@@ -26,7 +26,7 @@ func (c *Cloud) handler() http.Handler {
 	open := func(pattern string, e endpoint) { mux.Handle(pattern, c.answer(c.locked(e))) }
 	private := func(pattern string, e endpoint) { mux.Handle(pattern, c.answer(c.locked(c.authorized(e)))) }
 	c.identityRoutes(open)
-	c.imageRoutes(private, func(pattern string, u upload) { mux.Handle(pattern, c.stream(u)) })
+	c.imageRoutes(open, private, func(pattern string, u upload) { mux.Handle(pattern, c.stream(u)) })
 	c.computeRoutes(open, private)
 	c.networkRoutes(open, private)
 	c.volumeRoutes(open, private)

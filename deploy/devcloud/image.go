@@ -57,14 +57,14 @@ func orNull(s string) any {
 	return s
 }
 
-func (c *Cloud) imageRoutes(private func(string, endpoint), stream func(string, upload)) {
+func (c *Cloud) imageRoutes(open, private func(string, endpoint), stream func(string, upload)) {
 	versions := func(*http.Request) (int, any, error) {
 		return http.StatusMultipleChoices, m{"versions": []m{{
 			"id": "v2.16", "status": "CURRENT", "links": []m{{"rel": "self", "href": c.URL() + "/image/v2/"}},
 		}}}, nil
 	}
-	private("GET /image", versions)
-	private("GET /image/{$}", versions)
+	open("GET /image", versions)
+	open("GET /image/{$}", versions)
 	const root = "/image/v2/images"
 	private("POST "+root, c.createImage)
 	private("GET "+root, c.listImages)
