@@ -3,7 +3,13 @@
 //
 // A manifest is checked as a whole: every problem is reported at once with file,
 // line and column. It knows which of its values are harmless; all others are
-// secrets, which Split cuts out so that the rest can travel in the open. The
-// YAML library is named nowhere else but here and in pkg/stemcell: a change to
-// a fork is a change of two imports.
+// secrets, which Split cuts out so that the rest can travel in the open, and
+// Join puts back. docs/manifest.md tells every key, and what differs from the
+// original.
+//
+// bosh-deployments.yml is written atomically, in the original's schema, and what
+// is not known in it is kept. Its one writer is the deployer beside it.
+//
+// The YAML library is named nowhere else but here and in pkg/stemcell: a change
+// to a fork is a change of two imports.
 package manifest
