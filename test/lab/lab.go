@@ -49,8 +49,8 @@ type Lab struct {
 // Marker is in every secret of a lab's manifest.
 const Marker = "marker0secret"
 
-// New starts one.
-func New(t testing.TB, o Options) *Lab {
+// Alone starts only the cloud: commands bring their own bus and services.
+func Alone(t testing.TB) *Lab {
 	t.Helper()
 	l := &Lab{t: t, Dir: t.TempDir(), Name: "micro", bin: Programs(t)}
 	l.state = filepath.Join(l.Dir, "state")
@@ -63,6 +63,16 @@ func New(t testing.TB, o Options) *Lab {
 	}
 	l.Cloud = l.program("devcloud", "devcloud", "--dir", filepath.Join(l.state, "devcloud"), "--password-file", password)
 	l.url = l.cloudURL()
+	l.Stemcell = filepath.Join(l.Dir, "dev.tgz")
+	l.Manifest = filepath.Join(l.Dir, "micro_bosh.yml")
+	l.WriteManifest(1024, "")
+	return l
+}
+
+// New starts everything.
+func New(t testing.TB, o Options) *Lab {
+	t.Helper()
+	l := Alone(t)
 	l.Bus = l.program("bus", "microbosh", "bus", "--dir", l.state)
 	url, err := embed.ReadAddress(l.state)
 	if err != nil {
@@ -84,9 +94,6 @@ func New(t testing.TB, o Options) *Lab {
 	for i := range max(o.CPIs, 1) {
 		l.CPIs = append(l.CPIs, service(fmt.Sprint("cpi", i), "microbosh-cpi-openstack", "--settle", "1s"))
 	}
-	l.Stemcell = filepath.Join(l.Dir, "dev.tgz")
-	l.Manifest = filepath.Join(l.Dir, "micro_bosh.yml")
-	l.WriteManifest(1024, "")
 	return l
 }
 
@@ -169,25 +176,33 @@ func (l *Lab) CLI(args ...string) (string, int) {
 // Command is microbosh in the lab's folder, on its bus.
 func (l *Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	l.t.Helper()
-	url, err := embed.ReadAddress(l.state)
-	if err != nil {
-		l.t.Fatal(err)
-	}
 	cmd := exec.CommandContext(ctx, filepath.Join(l.bin, "microbosh"), args...)
 	cmd.Dir = l.Dir
-	cmd.Env = append(os.Environ(), "HOME="+l.Dir, "XDG_CONFIG_HOME=", "MICROBOSH_BUS="+url, "MICROBOSH_KEYS="+l.Keys(), "MICROBOSH_MANIFEST="+l.Manifest)
+	cmd.Env = append(os.Environ(), "HOME="+l.Dir, "XDG_CONFIG_HOME=", "MICROBOSH_MANIFEST="+l.Manifest, "MICROBOSH_BUS=", "MICROBOSH_KEYS=")
+	if l.Bus != nil {
+		url, err := embed.ReadAddress(l.state)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		cmd.Env = append(cmd.Env, "MICROBOSH_BUS="+url, "MICROBOSH_KEYS="+l.Keys())
+	}
 	return cmd
 }
 
 // Connect connects with a role's identity for the length of the test.
 func (l *Lab) Connect(role string) *bus.Conn {
 	l.t.Helper()
-	url, err := embed.ReadAddress(l.state)
+	return l.connect(l.state, role)
+}
+
+func (l *Lab) connect(state, role string) *bus.Conn {
+	l.t.Helper()
+	url, err := embed.ReadAddress(state)
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	conn, err := bus.Connect(l.t.Context(), bus.Options{
-		URL: url, Name: "lab", SeedFile: filepath.Join(l.Keys(), role+".nk"), InboxPrefix: messages.InboxPrefix(role), Wait: ready,
+		URL: url, Name: "lab", SeedFile: filepath.Join(state, "keys", role+".nk"), InboxPrefix: messages.InboxPrefix(role), Wait: ready,
 	})
 	if err != nil {
 		l.t.Fatal(err)

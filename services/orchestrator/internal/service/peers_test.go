@@ -29,7 +29,7 @@ import (
 // and one Director.
 type lab struct {
 	t        *testing.T
-	bus      *bustest.Bus
+	bus      buses
 	conn     *bus.Conn
 	keys     string
 	director *httptest.Server
@@ -42,10 +42,17 @@ type lab struct {
 	asked map[string]int      // agent methods
 }
 
-func newLab(t *testing.T) *lab {
+// buses are one node or three.
+type buses interface {
+	Connect(testing.TB, string) *bus.Conn
+}
+
+func newLab(t *testing.T) *lab { t.Helper(); return newLabOn(t, bustest.Start(t)) }
+
+func newLabOn(t *testing.T, on buses) *lab {
 	t.Helper()
 	l := &lab{
-		t: t, bus: bustest.Start(t), keys: t.TempDir(), cloud: map[string]string{}, made: map[string]int{},
+		t: t, bus: on, keys: t.TempDir(), cloud: map[string]string{}, made: map[string]int{},
 		fail: map[string]string{}, gate: map[string]chan any{}, asked: map[string]int{},
 	}
 	l.conn = l.bus.Connect(t, "lab")
