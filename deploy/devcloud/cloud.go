@@ -110,23 +110,25 @@ func (c *Cloud) FloatingAddresses() []string {
 // Run serves until ctx ends, then ends every server that it booted.
 func (c *Cloud) Run(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- c.server.Serve(c.listener) }()
+	go func() {
+		err := c.server.Serve(c.listener)
+		if errors.Is(err, http.ErrServerClosed) {
+			err = nil
+		}
+		served <- err
+	}()
 	var err error
 	select {
 	case err = <-served:
 	case <-ctx.Done():
 		c.faults.release()
-		err = c.server.Close()
-		<-served
+		err = errors.Join(c.server.Close(), <-served)
 	}
 	c.mu.Lock()
 	c.ended = true
 	c.mu.Unlock()
 	c.end()
 	c.working.Wait()
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
-	}
 	return errors.Join(err, c.stopMachines())
 }
 

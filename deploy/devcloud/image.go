@@ -23,7 +23,6 @@ type image struct {
 	Protected          bool
 	Size               int64
 	Checksum           string // MD5
-	Digest             string // SHA-512
 	Properties         map[string]string
 	Updated            time.Time
 }
@@ -45,7 +44,7 @@ func (c *Cloud) imageJSON(i *image) m {
 		"self": "/v2/images/" + i.ID, "file": "/v2/images/" + i.ID + "/file", "schema": "/v2/schemas/image",
 	})
 	if i.Status == "active" {
-		maps.Copy(out, m{"size": i.Size, "checksum": i.Checksum, "os_hash_algo": "sha512", "os_hash_value": i.Digest, "virtual_size": i.Size})
+		maps.Copy(out, m{"size": i.Size, "checksum": i.Checksum, "virtual_size": i.Size})
 	}
 	return out
 }

@@ -3,7 +3,6 @@ package devcloud
 import (
 	"context"
 	"crypto/md5"
-	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -41,7 +40,7 @@ func (c *Cloud) uploadImage(w http.ResponseWriter, r *http.Request) error {
 	if refused != nil {
 		return refused
 	}
-	part, err := c.save(id, r.Body)
+	size, sum, err := c.save(id, r.Body)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.images[id] != i {
@@ -55,7 +54,7 @@ func (c *Cloud) uploadImage(w http.ResponseWriter, r *http.Request) error {
 		}
 		return glanceError(http.StatusBadRequest, "Unable to receive the image's data.")
 	}
-	i.Size, i.Checksum, i.Digest = part.size, part.md5, part.sha512
+	i.Size, i.Checksum = size, sum
 	c.soon(func() {
 		if i.Status == "saving" {
 			i.Status, i.Updated = "active", c.tick()
@@ -65,32 +64,27 @@ func (c *Cloud) uploadImage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-type saved struct {
-	size        int64
-	md5, sha512 string
-}
-
-func (c *Cloud) save(id string, body io.Reader) (saved, error) {
+// save stores the data and gives its size and MD5 checksum.
+func (c *Cloud) save(id string, body io.Reader) (int64, string, error) {
 	if err := os.MkdirAll(c.imageDir(id), 0o700); err != nil {
-		return saved{}, fmt.Errorf("cannot store the image: %w", err)
+		return 0, "", fmt.Errorf("cannot store the image: %w", err)
 	}
 	f, err := os.OpenFile(c.imageFile(id), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return saved{}, fmt.Errorf("cannot store the image: %w", err)
+		return 0, "", fmt.Errorf("cannot store the image: %w", err)
 	}
-	short, long := md5.New(), sha512.New()
-	limit := c.o.Quota.ImageUploadSize
+	sum, limit := md5.New(), c.o.Quota.ImageUploadSize
 	if limit >= 0 {
 		body = io.LimitReader(body, limit+1)
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(f, short, long)}, body, make([]byte, 1<<20))
+	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(f, sum)}, body, make([]byte, 1<<20))
 	if err == nil && limit >= 0 && n > limit {
 		err = errTooLarge
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return saved{}, fmt.Errorf("cannot store the image: %w", err)
+		return 0, "", fmt.Errorf("cannot store the image: %w", err)
 	}
-	return saved{n, hex.EncodeToString(short.Sum(nil)), hex.EncodeToString(long.Sum(nil))}, nil
+	return n, hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 func (c *Cloud) downloadImage(w http.ResponseWriter, r *http.Request) error {
