@@ -11,7 +11,7 @@ PROGRAMS      := microbosh microbosh-agent microbosh-registry microbosh-cpi-open
 RACE          := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check lint generate demo clean $(PROGRAMS)
+.PHONY: help build test crash check lint generate demo clean $(PROGRAMS)
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_V):
 
 generate: ## write what is generated from the code
 	@$(GO) test ./pkg/messages -update
+
+SEEDS ?= 1000
+crash: build ## kill at every message, and live through SEEDS random histories
+	@MICROBOSH_BIN=$(BIN) $(GO) test -count=1 -v -timeout 0 ./test/crash -run Matrix -crash.all
+	@MICROBOSH_BIN=$(BIN) $(GO) test -count=1 -v -timeout 0 ./test/crash -run Random -crash.histories=$(SEEDS)
 
 demo: build ## deploy and delete a micro BOSH on this machine (KEEP=1 keeps it)
 	@KEEP=$(KEEP) $(GO) run ./deploy/examples/dev/demo

@@ -22,6 +22,8 @@ import (
 )
 
 var (
+	histories = flag.Int("crash.histories", 2, "random histories to live through")
+
 	all   = flag.Bool("crash.all", false, "try every point")
 	seed  = flag.Uint64("crash.seed", 0, "seed of the share of points (0 = a new one)")
 	limit = flag.Duration("crash.time", 30*time.Second, "how long to try points of a share")
@@ -67,6 +69,16 @@ func newWorld(t *testing.T) *world {
 	l := lab.New(t, lab.Options{Proxies: true})
 	l.BuildStemcell()
 	return &world{Lab: l, t: t, ops: l.Connect(messages.RoleOps), size: 1024}
+}
+
+// TestMain hands the number of histories to rapid, whose own default is meant
+// for tests that take microseconds.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("rapid.checks", strconv.Itoa(*histories)); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
 }
 
 func TestCrashMatrix(t *testing.T) {
