@@ -3,7 +3,6 @@ package openstack
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -16,9 +15,6 @@ import (
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
-// maxReason bounds what is quoted of an error answer.
-const maxReason = 300
-
 const quotaHint = "free something in the project or have its quota raised, then run the same command again"
 
 // effect says whether a request that got no clear answer may have changed
@@ -30,7 +26,12 @@ const (
 	writes effect = true
 )
 
-var quotaPattern = regexp.MustCompile(`(?i)quota|exceed|limit`)
+var (
+	quotaPattern = regexp.MustCompile(`(?i)quota|exceed|limit`)
+
+	// Nova refuses this way while something else is being done to a server.
+	busyPattern = regexp.MustCompile(`(?i)while it is in (task_state|vm_state building)`)
+)
 
 // classify turns an error of the cloud into one with a code. doing is what was
 // tried: "list servers".
@@ -84,6 +85,9 @@ func classifyAnswer(doing string, e effect, answer gophercloud.ErrUnexpectedResp
 		if strings.Contains(strings.ToLower(why), "quota") {
 			return fail(messages.CodeCloudQuota, quotaHint)
 		}
+		if busyPattern.MatchString(why) {
+			return fail(messages.CodeCloudTransient, "")
+		}
 		return fail(messages.CodeCloudConflict, "")
 	case http.StatusTooManyRequests, http.StatusRequestTimeout:
 		return fail(messages.CodeCloudTransient, "")
@@ -114,41 +118,6 @@ func classifyTransport(doing string, e effect, err error) error {
 			WithHint("see that the cloud's API answers from here")
 	}
 	return messages.Errorf(messages.CodeCloudAmbiguous, "cannot %s: no whole answer came: %w", doing, err)
-}
-
-// reason finds the words in an error answer, whichever service's shape it has.
-func reason(answer gophercloud.ErrUnexpectedResponseCode) string {
-	var tree any
-	text := strings.TrimSpace(string(answer.Body))
-	if json.Unmarshal(answer.Body, &tree) == nil {
-		if found := message(tree, 4); found != "" {
-			text = found
-		}
-	}
-	if text == "" {
-		text = http.StatusText(answer.Actual)
-	}
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > maxReason {
-		text = text[:maxReason] + "..."
-	}
-	return text
-}
-
-func message(tree any, depth int) string {
-	node, ok := tree.(map[string]any)
-	if !ok || depth == 0 {
-		return ""
-	}
-	if text, ok := node["message"].(string); ok {
-		return text
-	}
-	for _, child := range node {
-		if text := message(child, depth-1); text != "" {
-			return text
-		}
-	}
-	return ""
 }
 
 func hasCode(err error, code messages.Code) bool { return messages.CodeOf(err) == code }

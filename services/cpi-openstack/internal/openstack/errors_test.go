@@ -2,6 +2,7 @@ package openstack
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -37,6 +38,7 @@ func TestClassify(t *testing.T) {
 		{"missing", answer(404, `<html>not here</html>`), reads, messages.CodeCloudNotFound, "not here"},
 		{"conflict", answer(409, `{"conflictingRequest":{"message":"in use"}}`), writes, messages.CodeCloudConflict, "in use"},
 		{"bad request", answer(400, `{"badRequest":{"message":"Invalid key_name"}}`), writes, messages.CodeCloudInvalid, "Invalid key_name"},
+		{"busy server", answer(409, `{"conflictingRequest":{"message":"Cannot 'attach_volume' instance 1 while it is in task_state spawning"}}`), writes, messages.CodeCloudTransient, "spawning"},
 		{"503 to a write", answer(503, ``), writes, messages.CodeCloudAmbiguous, ""},
 		{"503 to a read", answer(503, ``), reads, messages.CodeCloudTransient, ""},
 		{"nobody listens", dial, writes, messages.CodeCloudTransient, "refused"},
@@ -66,5 +68,26 @@ func TestClassify(t *testing.T) {
 	}
 	if err := classify("do it", writes, nil); err != nil {
 		t.Errorf("no error became %v", err)
+	}
+}
+
+// Who validates a request quotes it; nothing of that may be told on.
+func TestReasonHoldsNothingOfTheRequest(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ said, told string }{
+		"Nova":     {"Invalid input for field/attribute user_data. Value: c2VjcmV0. 'c2VjcmV0' is too long", "Invalid input for field/attribute user_data"},
+		"Keystone": {"Invalid input for field 'identity/password': 'secret' is not of type 'object'\n\nFailed validating 'type' in schema\nOn instance:\n 'secret'", "Invalid input for field 'identity/password'"},
+		"other":    {"It is wrong. Failed validating 'type'. On instance: 'secret'", "It is wrong"},
+		"encoded":  {"bad: " + strings.Repeat("c2Vjc", 20) + " is no user data", "bad: ... is no user data"},
+		"nothing":  {"Value: secret", "Bad Request"},
+		"plain":    {"Invalid key_name provided.", "Invalid key_name provided."},
+	} {
+		body, err := json.Marshal(map[string]any{"badRequest": map[string]any{"code": 400, "message": tc.said}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := reason(gophercloud.ErrUnexpectedResponseCode{Actual: 400, Body: body}); got != tc.told {
+			t.Errorf("%s: %q, want %q", name, got, tc.told)
+		}
 	}
 }

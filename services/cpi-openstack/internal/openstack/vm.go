@@ -18,6 +18,17 @@ func gone(status string) bool {
 	return status == "DELETED" || status == "SOFT_DELETED" || status == "TERMINATED"
 }
 
+// departing tells whether a server is on its way out, so that a refused repeat
+// of the request is no failure.
+func departing(server *servers.Server) bool {
+	return gone(server.Status) || server.TaskState == "deleting"
+}
+
+func (s *session) departed(ctx context.Context, cid string) bool {
+	server, err := s.getServer(ctx, cid)
+	return notFound(err) || (err == nil && departing(server))
+}
+
 func (s *session) getServer(ctx context.Context, cid string) (*servers.Server, error) {
 	server, err := servers.Get(ctx, s.compute, cid).Extract()
 	if err != nil {
@@ -39,9 +50,11 @@ func (s *session) deleteServer(ctx context.Context, cid, owner string) error {
 	if server.Metadata[tagStep] != owner {
 		return foreign("Server", cid, owner)
 	}
-	err = classify("delete the server "+cid, reads, servers.Delete(ctx, s.compute, cid).ExtractErr())
-	if err != nil && !notFound(err) && !hasCode(err, messages.CodeCloudConflict) { // it is being deleted already
-		return err
+	if !departing(server) {
+		err := classify("delete the server "+cid, reads, servers.Delete(ctx, s.compute, cid).ExtractErr())
+		if err != nil && !notFound(err) && !s.departed(ctx, cid) {
+			return err
+		}
 	}
 	return s.await(ctx, "Server `"+cid+"'", "deleted", func(ctx context.Context) (bool, error) {
 		server, err := s.getServer(ctx, cid)
