@@ -107,6 +107,10 @@ func (s *Step) post(ctx context.Context, m Maker) (string, error) {
 		return "", nil
 	}
 	s.window = before // it surely had no effect
+	if m.Fenced && messages.CodeOf(err) == messages.CodeCloudConflict && time.Now().Before(before) {
+		// An earlier request made it, and it may only be hidden still.
+		return "", Pause(ctx, pollPause(s.entry.Result().Attempt, time.Until(before)))
+	}
 	return "", s.refused(ctx, m, err)
 }
 
@@ -162,7 +166,7 @@ func (s *Step) refused(ctx context.Context, m Maker, err error) error {
 	if Transient(err) || ctx.Err() != nil {
 		return err
 	}
-	if time.Now().Before(s.window) && !(m.Fenced && messages.CodeOf(err) == messages.CodeCloudConflict) {
+	if time.Now().Before(s.window) {
 		return err // an earlier request may still take effect
 	}
 	return s.nothing(ctx, m, err)

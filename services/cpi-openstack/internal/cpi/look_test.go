@@ -96,12 +96,14 @@ func TestRefusalAfterALostAnswer(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		fenced  bool
+		settle  time.Duration
 		refusal messages.Code
 		status  messages.ResultStatus
 	}{
-		"full":                                {false, messages.CodeCloudQuota, messages.ResultUnsettled},
-		"full, and the cloud refuses doubles": {true, messages.CodeCloudQuota, messages.ResultUnsettled},
-		"the name is burnt":                   {true, messages.CodeCloudConflict, messages.ResultFailed},
+		"full":                                {false, time.Hour, messages.CodeCloudQuota, messages.ResultUnsettled},
+		"full, and the cloud refuses doubles": {true, time.Hour, messages.CodeCloudQuota, messages.ResultUnsettled},
+		"the name may be the lost one's":      {true, time.Hour, messages.CodeCloudConflict, messages.ResultUnsettled},
+		"the name is burnt":                   {true, 200 * time.Millisecond, messages.CodeCloudConflict, messages.ResultFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,7 +115,7 @@ func TestRefusalAfterALostAnswer(t *testing.T) {
 				}
 				return "", messages.Errorf(tc.refusal, "no")
 			}
-			w.start(time.Hour, nil)
+			w.start(tc.settle, nil)
 			w.send(messages.MethodCreateDisk, time.Now().Add(2*time.Second), false)
 			r := w.result(messages.MethodCreateDisk, func(r messages.Result) bool { return r.Status != messages.ResultPosting })
 			if r.Status != tc.status {
@@ -121,6 +123,32 @@ func TestRefusalAfterALostAnswer(t *testing.T) {
 			}
 			w.idle(messages.MethodCreateDisk)
 		})
+	}
+}
+
+// A cloud that refuses doubles may refuse one before it shows the first.
+func TestRefusedAndStillHidden(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.toy.fenced = true
+	w.toy.post = func(_ context.Context, n int, effect func() string) (string, error) {
+		if n == 1 {
+			effect()
+			return "", lost()
+		}
+		return "", messages.Errorf(messages.CodeCloudConflict, "it exists")
+	}
+	w.toy.look = func(n int, all []cpi.Found) ([]cpi.Found, error) {
+		if n < 4 {
+			return nil, nil
+		}
+		return all, nil
+	}
+	w.start(time.Hour, nil)
+	w.send(messages.MethodCreateDisk, soon(), false)
+	r := w.result(messages.MethodCreateDisk, final)
+	if things, _ := w.toy.counts(); r.Status != messages.ResultDone || r.CID != "thing-1" || things != 1 {
+		t.Errorf("result is %+v (%v), %d things", r, r.Error, things)
 	}
 }
 

@@ -210,6 +210,10 @@ func (s *session) detach(ctx context.Context, step *cpi.Step, args messages.Disk
 		if err != nil {
 			return false, err
 		}
+		if strings.HasPrefix(volume.Status, "error") {
+			return false, messages.Errorf(messages.CodeCloudInvalid, "Volume `%s' state is %s, expected available", args.DiskCID, volume.Status).
+				WithHint("ask the cloud's operator to reset its state, then run the same command again").WithDetail("cid", args.DiskCID)
+		}
 		elsewhere := len(volume.Attachments) > 0 && !slices.ContainsFunc(volume.Attachments, func(a volumes.Attachment) bool { return a.ServerID == args.VMCID })
 		step.Progress("volume "+args.DiskCID+" is "+volume.Status, 0, 0)
 		return volume.Status == "available" || elsewhere, nil

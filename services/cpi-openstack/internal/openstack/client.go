@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2"
 	osclient "github.com/gophercloud/gophercloud/v2/openstack"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
 	"github.com/microbosh/microbosh/pkg/seal"
 )
@@ -19,7 +19,6 @@ import (
 const (
 	dialTimeout   = 10 * time.Second
 	answerTimeout = 60 * time.Second
-	maxAnswer     = 32 << 20
 	maxSessions   = 64
 
 	// tagVersion is Nova's first API version that takes tags when a server is
@@ -30,6 +29,7 @@ const (
 // session is one user's access to one cloud.
 type session struct {
 	properties
+	project                                 string // id of the user's own; "" = unknown
 	compute, tagged, image, network, volume *gophercloud.ServiceClient
 }
 
@@ -106,7 +106,7 @@ func login(ctx context.Context, raw json.RawMessage) (*session, error) {
 }
 
 func services(p properties, provider *gophercloud.ProviderClient) (*session, error) {
-	s := &session{properties: p}
+	s := &session{properties: p, project: projectOf(provider)}
 	where := gophercloud.EndpointOpts{Region: p.OpenStack.Region, Availability: p.OpenStack.availability()}
 	for _, service := range []struct {
 		name string
@@ -130,27 +130,25 @@ func services(p properties, provider *gophercloud.ProviderClient) (*session, err
 	return s, nil
 }
 
+// projectOf is the project that the token is for.
+func projectOf(provider *gophercloud.ProviderClient) string {
+	said, ok := provider.GetAuthResult().(interface {
+		ExtractProject() (*tokens.Project, error)
+	})
+	if !ok {
+		return ""
+	}
+	project, err := said.ExtractProject()
+	if err != nil || project == nil {
+		return ""
+	}
+	return project.ID
+}
+
 // stateTimeout is how long a resource may take to become what it should.
 func (s *session) stateTimeout() time.Duration {
 	if s.OpenStack.StateTimeout > 0 {
 		return time.Duration(s.OpenStack.StateTimeout) * time.Second
 	}
 	return 300 * time.Second
-}
-
-// bounded cuts answers that are longer than any that makes sense.
-type bounded struct{ http.RoundTripper }
-
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := b.RoundTripper.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	answer.Body = limited{io.LimitReader(answer.Body, maxAnswer), answer.Body}
-	return answer, nil
-}
-
-type limited struct {
-	io.Reader
-	io.Closer
 }

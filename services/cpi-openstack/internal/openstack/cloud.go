@@ -3,6 +3,7 @@ package openstack
 import (
 	"context"
 	"encoding/json"
+	"regexp"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2/pagination"
@@ -96,10 +97,17 @@ func method[A any](c *Cloud, run func(context.Context, *cpi.Step, *session, A) (
 	}
 }
 
-// require refuses empty ids: to a cloud an empty filter means everything.
+// idPattern is what an id can look like. It becomes part of an address.
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$`)
+
+// require refuses empty ids, for to a cloud an empty filter means everything,
+// and what would lead elsewhere in an address.
 func require(what, id string) error {
 	if id == "" {
 		return messages.Errorf(messages.CodeMalformed, "the command names no %s", what)
+	}
+	if !idPattern.MatchString(id) {
+		return messages.Errorf(messages.CodeMalformed, "the command names no usable %s: %.40q", what, id)
 	}
 	return nil
 }
@@ -166,8 +174,8 @@ func (s *session) await(ctx context.Context, what, state string, ready func(cont
 	defer cancel()
 	err := cpi.Await(limited, longestPoll, ready)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return messages.Errorf(messages.CodeCloudTransient, "%s is not %s after %s", what, state, s.stateTimeout()).
-			WithHint("look at it in the cloud; a slow cloud needs a larger state_timeout")
+		return messages.Errorf(messages.CodeCloudTransient, "Timed out waiting for %s to be %s", what, state).
+			WithHint("it took more than %s; look at it in the cloud: a slow one needs a larger state_timeout", s.stateTimeout())
 	}
 	return err
 }

@@ -127,6 +127,9 @@ func (d *disk) finish(ctx context.Context, cid string) (any, error) {
 }
 
 func (s *session) getVolume(ctx context.Context, cid string) (*volumes.Volume, error) {
+	if err := require("volume", cid); err != nil {
+		return nil, err
+	}
 	volume, err := volumes.Get(ctx, s.volume, cid).Extract()
 	if err != nil {
 		return nil, classify("read the volume "+cid, reads, err)

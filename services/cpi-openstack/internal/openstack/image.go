@@ -11,6 +11,9 @@ import (
 )
 
 func (s *session) getImage(ctx context.Context, id string) (*images.Image, error) {
+	if err := require("image", id); err != nil {
+		return nil, err
+	}
 	image, err := images.Get(ctx, s.image, id).Extract()
 	if err != nil {
 		return nil, classify("read the image "+id, reads, err)

@@ -118,7 +118,7 @@ func (s *session) findGroups(ctx context.Context, names []string) ([]groups.SecG
 	}
 	var out []groups.SecGroup
 	for _, name := range names {
-		i := slices.IndexFunc(have, func(g groups.SecGroup) bool { return g.Name == name || g.ID == name })
+		i := s.groupIn(have, name)
 		if i < 0 {
 			return nil, messages.Errorf(messages.CodeCloudNotFound, "Security group `%s' not found", name).
 				WithHint("openstack security group list shows which there are")
@@ -126,6 +126,24 @@ func (s *session) findGroups(ctx context.Context, names []string) ([]groups.SecG
 		out = append(out, have[i])
 	}
 	return out, nil
+}
+
+// groupIn finds a group by id, else by name. To an operator Neutron shows the
+// groups of all projects, and each has one called default: the user's own comes
+// first.
+func (s *session) groupIn(have []groups.SecGroup, name string) int {
+	for _, matches := range []func(groups.SecGroup) bool{
+		func(g groups.SecGroup) bool { return g.ID == name },
+		func(g groups.SecGroup) bool {
+			return g.Name == name && s.project != "" && first(g.ProjectID, g.TenantID) == s.project
+		},
+		func(g groups.SecGroup) bool { return g.Name == name },
+	} {
+		if i := slices.IndexFunc(have, matches); i >= 0 {
+			return i
+		}
+	}
+	return -1
 }
 
 // portName names a network's port after the step that makes it.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/extensions/security/groups"
+
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
@@ -75,5 +77,24 @@ func TestWithDisk(t *testing.T) {
 	}
 	if _, err := withDisk([]byte(`{"disks":[]}`), "v", "/dev/sdb"); err == nil {
 		t.Error("unreadable settings were changed")
+	}
+}
+
+// An operator sees the groups of all projects.
+func TestOwnGroupFirst(t *testing.T) {
+	t.Parallel()
+	have := []groups.SecGroup{
+		{ID: "1", Name: "default", ProjectID: "theirs"}, {ID: "2", Name: "default", ProjectID: "mine"}, {ID: "3", Name: "shared", TenantID: "theirs"}, {ID: "4", Name: "1", ProjectID: "mine"},
+	}
+	for _, tc := range []struct{ project, name, want string }{
+		{"mine", "default", "2"}, {"theirs", "default", "1"}, {"", "default", "1"}, {"mine", "shared", "3"}, {"mine", "1", "1"}, {"mine", "none", ""},
+	} {
+		got := ""
+		if i := (&session{project: tc.project}).groupIn(have, tc.name); i >= 0 {
+			got = have[i].ID
+		}
+		if got != tc.want {
+			t.Errorf("%s of %q is %q, want %q", tc.name, tc.project, got, tc.want)
+		}
 	}
 }

@@ -68,10 +68,12 @@ func TestAuthOptions(t *testing.T) {
 func TestUserData(t *testing.T) {
 	t.Parallel()
 	args := messages.CreateVMArgs{AgentID: "a", Name: "vm-1"}
-	networks := map[string]messages.Network{"bosh": {Type: "dynamic", DNS: []string{"192.0.2.53"}}}
+	networks := map[string]messages.Network{
+		"bosh": {Type: "dynamic", DNS: []string{"192.0.2.53"}}, "vip": {Type: "vip", DNS: []string{"192.0.2.54"}}, "a": {Type: "manual"},
+	}
 	secrets := messages.StepSecrets{Mbus: "nats://m", Env: json.RawMessage(`{"bosh":{"password":"x"}}`)}
 	settings := settingsOf(properties{Agent: agentProperties{Mbus: "https://old"}}, secrets, args, networks, true)
-	data, err := userData(settings, "http://u:p@r")
+	data, err := userData(settings, "http://u:p@r", "ssh-rsa AAAA")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,13 +82,13 @@ func TestUserData(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Registry.Endpoint != "http://u:p@r" || got.Server.Name != "vm-1" || got.Mbus != "nats://m" || got.Disks.Ephemeral != "/dev/sdb" ||
-		got.Blobstore.Provider != "local" || got.DNS.Nameserver[0] != "192.0.2.53" || string(got.Env) != string(secrets.Env) {
+		got.Blobstore.Provider != "local" || got.DNS.Nameserver[0] != "192.0.2.53" || got.OpenSSH.PublicKey != "ssh-rsa AAAA" || string(got.Env) != string(secrets.Env) {
 		t.Errorf("user data is %s", data)
 	}
 
 	// What Nova would refuse is left to the registry.
 	settings.Env, _ = json.Marshal(strings.Repeat("x", maxUserData))
-	data, err = userData(settings, "http://u:p@r")
+	data, err = userData(settings, "http://u:p@r", "ssh-rsa AAAA")
 	if err != nil || len(data) > 1000 || !strings.Contains(string(data), "vm-1") || strings.Contains(string(data), "nats://m") {
 		t.Errorf("large user data is %d bytes: %v", len(data), err)
 	}

@@ -68,19 +68,28 @@ func readFile(path string) ([]byte, error) {
 }
 
 // store puts settings for a VM, and records from which addresses it will ask
-// for them. revision is what this process knows to be stored, 0 = nothing.
-func (r registry) store(ctx context.Context, name string, settings []byte, addresses []string, revision uint64) (uint64, error) {
+// for them. revision is what this process knows to be stored, 0 = nothing. Who
+// stored meanwhile may be further on with the same VM: the disks recorded there
+// stay. It gives what is stored now.
+func (r registry) store(ctx context.Context, name string, settings []byte, addresses []string, revision uint64) ([]byte, uint64, error) {
 	for range putTries {
 		next, err := r.put(ctx, name, settings, addresses, revision)
 		if !hasCode(err, messages.CodeConflict) {
-			return next, err
+			return settings, next, err
 		}
-		_, revision, err = r.get(ctx, name)
-		if err != nil && !hasCode(err, messages.CodeSettingsNotFound) {
-			return 0, err
+		var have []byte
+		have, revision, err = r.get(ctx, name)
+		if hasCode(err, messages.CodeSettingsNotFound) {
+			continue
+		}
+		if err == nil {
+			settings, err = withDisksOf(settings, have)
+		}
+		if err != nil {
+			return nil, 0, err
 		}
 	}
-	return 0, busy(name)
+	return nil, 0, busy(name)
 }
 
 // setDisk records where a disk is attached; an empty path removes it. A VM
@@ -155,49 +164,4 @@ func (r registry) call(ctx context.Context, verb, name, method string, request, 
 		return messages.Errorf(messages.CodeNoService, "cannot %s the settings of %s: %w", verb, name, err)
 	}
 	return fmt.Errorf("cannot %s the settings of %s: %w", verb, name, err)
-}
-
-// withDisk changes disks.persistent and leaves everything else as it was.
-func withDisk(settings []byte, disk, path string) ([]byte, error) {
-	tree, disks, persistent := map[string]json.RawMessage{}, map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	for _, level := range []struct {
-		raw  func() json.RawMessage
-		into *map[string]json.RawMessage
-	}{
-		{func() json.RawMessage { return settings }, &tree},
-		{func() json.RawMessage { return tree["disks"] }, &disks},
-		{func() json.RawMessage { return disks["persistent"] }, &persistent},
-	} {
-		raw := level.raw()
-		if len(raw) == 0 || string(raw) == "null" {
-			continue
-		}
-		if json.Unmarshal(raw, level.into) != nil {
-			return nil, messages.Errorf(messages.CodeMalformed, "the stored settings cannot be read")
-		}
-	}
-	have := persistent[disk]
-	if path == "" {
-		if have == nil {
-			return settings, nil
-		}
-		delete(persistent, disk)
-	} else {
-		next, err := json.Marshal(path)
-		if err != nil {
-			return nil, err
-		}
-		if bytes.Equal(have, next) {
-			return settings, nil
-		}
-		persistent[disk] = next
-	}
-	var err error
-	if disks["persistent"], err = json.Marshal(persistent); err != nil {
-		return nil, err
-	}
-	if tree["disks"], err = json.Marshal(disks); err != nil {
-		return nil, err
-	}
-	return json.Marshal(tree)
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -38,14 +40,20 @@ func settingsOf(p properties, secrets messages.StepSecrets, args messages.Create
 
 // userData holds the complete settings, and where to read them again. When the
 // whole is more than Nova takes, the registry alone must do.
-func userData(settings messages.Settings, endpoint string) ([]byte, error) {
+func userData(settings messages.Settings, endpoint, publicKey string) ([]byte, error) {
 	var data messages.UserData
 	data.Registry.Endpoint = endpoint
 	data.Server.Name = settings.VM.Name
-	for _, n := range settings.Networks {
-		if len(n.DNS) > 0 {
-			data.DNS.Nameserver = n.DNS
+	for _, name := range slices.Sorted(maps.Keys(settings.Networks)) {
+		if dns := settings.Networks[name].DNS; len(dns) > 0 {
+			data.DNS.Nameserver = dns
+			break
 		}
+	}
+	if publicKey != "" {
+		data.OpenSSH = &struct {
+			PublicKey string `json:"public_key"`
+		}{publicKey}
 	}
 	data.Settings = settings
 	out, err := json.Marshal(data)
@@ -58,6 +66,9 @@ func userData(settings messages.Settings, endpoint string) ([]byte, error) {
 	short := map[string]any{"registry": data.Registry, "server": data.Server, "networks": settings.Networks}
 	if len(data.DNS.Nameserver) > 0 {
 		short["dns"] = data.DNS
+	}
+	if data.OpenSSH != nil {
+		short["openssh"] = data.OpenSSH
 	}
 	if out, err = json.Marshal(short); err != nil {
 		return nil, fmt.Errorf("cannot encode the user data: %w", err)

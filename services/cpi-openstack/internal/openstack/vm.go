@@ -30,6 +30,9 @@ func (s *session) departed(ctx context.Context, cid string) bool {
 }
 
 func (s *session) getServer(ctx context.Context, cid string) (*servers.Server, error) {
+	if err := require("server", cid); err != nil {
+		return nil, err
+	}
 	server, err := servers.Get(ctx, s.compute, cid).Extract()
 	if err != nil {
 		return nil, classify("read the server "+cid, reads, err)

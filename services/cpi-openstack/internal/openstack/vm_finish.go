@@ -27,18 +27,19 @@ func (v *vm) finish(ctx context.Context, cid string) (any, error) {
 
 // recordAddresses tells the registry from where the server will ask. After a
 // crash this process has not stored the settings itself and takes them from
-// there.
+// there; what the registry lost is made again.
 func (v *vm) recordAddresses(ctx context.Context, addresses []string) error {
-	name, settings := v.args.Name, v.settings
-	if settings == nil {
+	if v.settings == nil {
 		var err error
-		settings, v.revision, err = v.cloud.registry.get(ctx, name)
+		v.settings, v.revision, err = v.cloud.registry.get(ctx, v.args.Name)
+		if hasCode(err, messages.CodeSettingsNotFound) {
+			err = v.prepare(ctx)
+		}
 		if err != nil {
 			return err
 		}
 	}
-	_, err := v.cloud.registry.store(ctx, name, settings, addresses, v.revision)
-	return err
+	return v.store(ctx, addresses)
 }
 
 // active waits for ACTIVE. A server in ERROR is removed: its step is over, and
