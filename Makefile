@@ -11,10 +11,10 @@ PROGRAMS      := microbosh microbosh-agent microbosh-registry microbosh-cpi-open
 RACE          := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test crash check lint generate demo clean $(PROGRAMS)
+.PHONY: help build test crash check lint generate demo clean openstack-up openstack-down test-openstack $(PROGRAMS)
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: $(PROGRAMS) ## build every program into bin/
 
@@ -54,6 +54,16 @@ crash: build ## kill at every message, and live through SEEDS random histories
 
 demo: build ## deploy and delete a micro BOSH on this machine (KEEP=1 keeps it)
 	@KEEP=$(KEEP) $(GO) run ./deploy/examples/dev/demo
+
+OPENSTACK_DIR ?= $(or $(MICROBOSH_OPENSTACK_DIR),/tmp/microbosh-openstack)
+openstack-up: ## bring a real OpenStack up on this machine (as root, Debian 12), in OPENSTACK_DIR
+	@$(GO) run ./test/openstack up $(OPENSTACK_DIR)
+
+openstack-down: ## stop it; its state stays in OPENSTACK_DIR
+	@$(GO) run ./test/openstack down $(OPENSTACK_DIR)
+
+test-openstack: build openstack-up ## run the conformance suite against the real OpenStack too
+	@MICROBOSH_BIN=$(BIN) MICROBOSH_OPENSTACK=$(OPENSTACK_DIR)/cloud.json $(GO) test -count=1 -v -timeout 20m ./test/conformance $(TESTFLAGS)
 
 clean: ## remove what was built
 	@rm -rf $(BIN) .demo

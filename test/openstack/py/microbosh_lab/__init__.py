@@ -1,0 +1,1 @@
+"""Drivers that let an OpenStack run without hypervisor, agents and LVM."""
