@@ -11,13 +11,6 @@ import (
 // result names.
 func TestCreateMakesExactlyOne(t *testing.T) {
 	t.Parallel()
-	creates := []struct {
-		name, method, path string
-	}{
-		{"image", messages.MethodCreateStemcell, "/v2/images$"},
-		{"server", messages.MethodCreateVM, "/servers$"},
-		{"volume", messages.MethodCreateDisk, "/volumes$"},
-	}
 	faults := []struct {
 		name  string
 		fault devcloud.Fault
@@ -38,29 +31,10 @@ func TestCreateMakesExactlyOne(t *testing.T) {
 			t.Run(create.name+" "+f.name, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
-				var image messages.CreateStemcellOutputs
-				if create.method == messages.MethodCreateVM {
-					w.must(messages.MethodCreateStemcell, 1, w.stemcell(), &image)
-				}
+				args := w.args(create)
 				f.fault.Method, f.fault.Path = "POST", create.path
 				w.faults(f.fault)
-				var args any
-				switch create.method {
-				case messages.MethodCreateStemcell:
-					args = w.stemcell()
-				case messages.MethodCreateVM:
-					args = w.vm(image.CID)
-				default:
-					args = w.disk()
-				}
-				r := w.do(create.method, 1, args)
-				inv := w.cloud.Inventory()
-				have := map[string][]devcloud.Item{
-					messages.MethodCreateStemcell: inv.Images, messages.MethodCreateVM: inv.Servers, messages.MethodCreateDisk: inv.Volumes,
-				}[create.method]
-				if r.Status != messages.ResultDone || len(have) != 1 || have[0].ID != r.CID {
-					t.Fatalf("result is %s %s (%v); the cloud holds %+v", r.Status, r.CID, r.Error, have)
-				}
+				w.one(create, w.do(create.method, 1, args))
 			})
 		}
 	}

@@ -40,6 +40,7 @@ type world struct {
 	dir      string
 	vmName   string
 	log      *logs
+	stop     func() // ends the first CPI
 }
 
 // logs is what the CPI said.
@@ -99,28 +100,52 @@ func (w *world) background(run func(context.Context) error) {
 	})
 }
 
+// serve runs the registry and the first CPI.
 func (w *world) serve() {
 	w.t.Helper()
-	up := make(chan struct{}, 2)
-	ready := func() { up <- struct{}{} }
-	registryConn, cpiConn := w.bus.Connect(w.t, "registry"), w.bus.Connect(w.t, "cpi")
+	up := make(chan struct{}, 1)
+	conn := w.bus.Connect(w.t, "registry")
 	w.background(func(ctx context.Context) error {
-		return registryConn.Serve(ctx, bus.Service{Name: messages.ServiceRegistry, Version: "1.0.0", Endpoints: w.registry.endpoints(), Ready: ready})
-	})
-	cloud := openstack.New(openstack.Options{Bus: cpiConn, Ring: w.ring, Keys: filepath.Join(w.dir, "keys"), Registry: filepath.Join(w.dir, "registry.json")})
-	w.background(func(ctx context.Context) error {
-		return cpi.Run(ctx, cpi.Options{
-			Conn: cpiConn, Ring: w.ring, Cloud: openstack.Name, Slots: 2, Settle: 500 * time.Millisecond, Grace: 2 * time.Second,
-			Methods: cloud.Methods(), Queries: cloud.Queries(), Info: openstack.Info(), Ready: ready,
-			Log: zerolog.New(zerolog.MultiLevelWriter(zerolog.NewTestWriter(w.t), w.log)),
+		return conn.Serve(ctx, bus.Service{
+			Name: messages.ServiceRegistry, Version: "1.0.0", Endpoints: w.registry.endpoints(), Ready: func() { up <- struct{}{} },
 		})
 	})
-	for range 2 {
-		select {
-		case <-up:
-		case <-time.After(patience):
-			w.t.Fatal("the services are not ready")
+	w.await(up)
+	w.stop = w.start()
+}
+
+// start runs a CPI; stop ends it as a crash would, in the middle of what it
+// does.
+func (w *world) start() (stop func()) {
+	w.t.Helper()
+	up, conn := make(chan struct{}, 1), w.bus.Connect(w.t, "cpi")
+	cloud := openstack.New(openstack.Options{Bus: conn, Ring: w.ring, Keys: filepath.Join(w.dir, "keys"), Registry: filepath.Join(w.dir, "registry.json")})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- cpi.Run(ctx, cpi.Options{
+			Conn: conn, Ring: w.ring, Cloud: openstack.Name, Slots: 2, Settle: 500 * time.Millisecond, Grace: 2 * time.Second,
+			Methods: cloud.Methods(), Queries: cloud.Queries(), Info: openstack.Info(), Ready: func() { up <- struct{}{} },
+			Log: zerolog.New(zerolog.MultiLevelWriter(zerolog.NewTestWriter(w.t), w.log)),
+		})
+	}()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("the CPI ended with %v", err)
 		}
+	})
+	w.t.Cleanup(stop)
+	w.await(up)
+	return stop
+}
+
+func (w *world) await(up <-chan struct{}) {
+	w.t.Helper()
+	select {
+	case <-up:
+	case <-time.After(patience):
+		w.t.Fatal("a service is not ready")
 	}
 }
 
@@ -148,23 +173,34 @@ func (w *world) secrets() *messages.Sealed {
 // do has a step done and gives its final result.
 func (w *world) do(method string, n int, args any) messages.Result {
 	w.t.Helper()
+	w.send(method, n, args)
+	return w.result(method, n)
+}
+
+func (w *world) send(method string, n int, args any) {
+	w.t.Helper()
 	raw, err := json.Marshal(args)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	step := messages.StepID(uid, method, n)
 	data, err := messages.Envelope{
 		ID: uuid.NewString(), Type: messages.Type(messages.ClassStep, method), Source: "test", Time: time.Now(),
-		Deployment: "micro", DeploymentUID: uid, Run: "r1", Step: step,
+		Deployment: "micro", DeploymentUID: uid, Run: "r1", Step: messages.StepID(uid, method, n),
 	}.Encode(messages.StepCommand{Method: method, Args: raw, Secrets: w.secrets(), Deadline: time.Now().Add(patience)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
-	defer cancel()
-	if _, err := w.conn.Send(ctx, messages.StepSubject(openstack.Name, method, "micro"), "", data); err != nil {
+	if _, err := w.conn.Send(w.t.Context(), messages.StepSubject(openstack.Name, method, "micro"), "", data); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// result waits for a step's result.
+func (w *world) result(method string, n int) messages.Result {
+	w.t.Helper()
+	step := messages.StepID(uid, method, n)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
 	subject := messages.ResultSubject(openstack.Name, method, "micro", step)
 	feed, err := w.conn.Follow(ctx, messages.StreamResult, []string{subject}, bus.Start{LastPerSubject: true})
 	if err != nil {
