@@ -85,7 +85,7 @@ func (s *Step) attempt(ctx context.Context, method Method, known bool) (any, err
 		last = err
 		s.Log.Warn().Err(err).Int("attempt", turn+1).Msg("trying again")
 		s.Progress("trying again: "+err.Error(), 0, 0)
-		if Pause(ctx, jitter(turn)) != nil {
+		if Pause(ctx, pauseAfter(err, turn)) != nil {
 			return nil, err
 		}
 	}

@@ -36,6 +36,17 @@ func jitter(turn int) time.Duration {
 	return time.Duration(rand.Int64N(int64(bound))) + time.Millisecond
 }
 
+// pauseAfter is the pause after an error: jitter, or what the error asks for and
+// some of that on top, so that not all come back at once.
+func pauseAfter(err error, turn int) time.Duration {
+	var later interface{ RetryAfter() time.Duration }
+	if !errors.As(err, &later) || later.RetryAfter() <= 0 {
+		return jitter(turn)
+	}
+	after := later.RetryAfter()
+	return after + time.Duration(rand.Int64N(int64(after)/4+1))
+}
+
 // pollPause is the pause before a next look: short at first, and never past
 // left.
 func pollPause(turn int, left time.Duration) time.Duration {

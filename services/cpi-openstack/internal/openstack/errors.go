@@ -1,7 +1,6 @@
 package openstack
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -66,6 +65,9 @@ func classifyAnswer(doing string, e effect, answer gophercloud.ErrUnexpectedResp
 		if hint != "" {
 			out = out.WithHint("%s", hint)
 		}
+		if after := retryAfter(answer.ResponseHeader); after > 0 {
+			return &delayed{out, after}
+		}
 		return out
 	}
 	switch answer.Actual {
@@ -111,9 +113,6 @@ func classifyTransport(doing string, e effect, err error) error {
 	}
 	var op *net.OpError
 	if e == reads || (errors.As(err, &op) && op.Op == "dial") {
-		if errors.Is(err, context.Canceled) {
-			return fmt.Errorf("cannot %s: %w", doing, err)
-		}
 		return messages.Errorf(messages.CodeCloudTransient, "cannot %s: %w", doing, err).
 			WithHint("see that the cloud's API answers from here")
 	}

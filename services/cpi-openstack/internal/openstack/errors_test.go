@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 
@@ -65,6 +68,11 @@ func TestClassify(t *testing.T) {
 	}
 	if err := classify("do it", writes, answer(500, strings.Repeat("long ", 1000))); len(err.Error()) > 500 {
 		t.Errorf("an error quotes %d bytes", len(err.Error()))
+	}
+	busy := gophercloud.ErrUnexpectedResponseCode{Actual: 429, ResponseHeader: http.Header{"Retry-After": []string{"7"}}}
+	var later interface{ RetryAfter() time.Duration }
+	if err := fmt.Errorf("again: %w", classify("do it", writes, busy)); !errors.As(err, &later) || later.RetryAfter() != 7*time.Second || messages.CodeOf(err) != messages.CodeCloudTransient {
+		t.Errorf("a wish for a pause became %#v", err)
 	}
 	if err := classify("do it", writes, nil); err != nil {
 		t.Errorf("no error became %v", err)
