@@ -29,7 +29,9 @@ type Permission struct {
 func InboxPrefix(role Role) string { return "_INBOX_" + role }
 
 // CPIMethods are the micro methods that every CPI serves.
-func CPIMethods() []string { return []string{SvcInfo, SvcHasVM} }
+func CPIMethods() []string {
+	return []string{SvcInfo, SvcHasVM, SvcHasDisk, SvcGetDisks, SvcCalculate, SvcFind, SvcConsole, SvcPreflight}
+}
 
 // Permissions gives each role the least it needs. Agents know nothing of
 // JetStream; only the orchestrator writes the journal and only CPIs the

@@ -17,6 +17,13 @@ const (
 	MethodDeleteDisk     = "delete_disk"
 	MethodAttachDisk     = "attach_disk"
 	MethodDetachDisk     = "detach_disk"
+
+	MethodRebootVM        = "reboot_vm"         // VMArgs
+	MethodSetDiskMetadata = "set_disk_metadata" // SetDiskMetadataArgs
+	MethodResizeDisk      = "resize_disk"       // ResizeDiskArgs
+	MethodUpdateDisk      = "update_disk"       // UpdateDiskArgs
+	MethodSnapshotDisk    = "snapshot_disk"     // SnapshotDiskArgs -> SnapshotDiskOutputs
+	MethodDeleteSnapshot  = "delete_snapshot"   // DeleteSnapshotArgs
 )
 
 // StepCommand asks the CPI for one effect: the body of a message on

@@ -29,13 +29,15 @@ const (
 // session is one user's access to one cloud.
 type session struct {
 	properties
+	trusting                                bool
 	project                                 string // id of the user's own; "" = unknown
 	compute, tagged, image, network, volume *gophercloud.ServiceClient
 }
 
 // sessions keeps a session, and its token, per properties.
 type sessions struct {
-	ring *seal.Ring
+	ring     *seal.Ring
+	trusting bool
 
 	mu   sync.Mutex
 	open map[string]*slot // guarded by mu; by digest
@@ -71,6 +73,7 @@ func (s *sessions) get(ctx context.Context, raw json.RawMessage) (*session, erro
 		if entry.session, err = login(ctx, raw); err != nil {
 			return nil, err
 		}
+		entry.session.trusting = s.trusting
 	}
 	return entry.session, nil
 }

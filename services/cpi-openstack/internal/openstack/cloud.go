@@ -40,6 +40,7 @@ type Options struct {
 	Ring     *seal.Ring // the CPI's: tells clouds and settings apart, opens replies
 	Keys     string     // folder with registry.xpub and registry.http
 	Registry string     // file with the registry's url
+	Trusting bool       // a Director's CPI: who names a CID owns what it names
 }
 
 // Cloud is the CPI's methods.
@@ -52,7 +53,7 @@ type Cloud struct {
 func New(o Options) *Cloud {
 	return &Cloud{
 		registry: registry{bus: o.Bus, ring: o.Ring, keys: o.Keys, address: o.Registry},
-		sessions: sessions{ring: o.Ring, open: map[string]*slot{}},
+		sessions: sessions{ring: o.Ring, trusting: o.Trusting, open: map[string]*slot{}},
 	}
 }
 
@@ -74,12 +75,27 @@ func (c *Cloud) Methods() map[string]cpi.Method {
 		messages.MethodDeleteDisk:     {Run: method(c, c.deleteDisk)},
 		messages.MethodAttachDisk:     {Run: method(c, c.attachDisk)},
 		messages.MethodDetachDisk:     {Run: method(c, c.detachDisk)},
+
+		messages.MethodRebootVM:        {Run: method(c, c.rebootVM)},
+		messages.MethodSetDiskMetadata: {Run: method(c, c.setDiskMetadata)},
+		messages.MethodResizeDisk:      {Run: method(c, c.resizeDisk)},
+		messages.MethodUpdateDisk:      {Run: method(c, c.updateDisk)},
+		messages.MethodSnapshotDisk:    {Creates: true, Run: method(c, c.snapshotDisk)},
+		messages.MethodDeleteSnapshot:  {Run: method(c, c.deleteSnapshot)},
 	}
 }
 
 // Queries are the reads.
 func (c *Cloud) Queries() map[string]cpi.Query {
-	return map[string]cpi.Query{messages.SvcHasVM: c.hasVM}
+	return map[string]cpi.Query{
+		messages.SvcHasVM:     c.hasVM,
+		messages.SvcHasDisk:   query(c, messages.SvcHasDisk, c.hasDisk),
+		messages.SvcGetDisks:  query(c, messages.SvcGetDisks, c.getDisks),
+		messages.SvcCalculate: query(c, messages.SvcCalculate, c.calculate),
+		messages.SvcFind:      query(c, messages.SvcFind, c.find),
+		messages.SvcConsole:   query(c, messages.SvcConsole, c.console),
+		messages.SvcPreflight: query(c, messages.SvcPreflight, c.preflight),
+	}
 }
 
 // method gives a method its arguments and its session.
@@ -136,6 +152,10 @@ func tags(t messages.Tags) []string {
 	}
 	return out
 }
+
+// owns tells whether a resource that bears a step id is its owner's. A Director
+// keeps its CIDs itself and may name what another CPI made.
+func (s *session) owns(bears, owner string) bool { return s.trusting || bears == owner }
 
 // foreign says that a resource is not the one that the command means.
 func foreign(what, cid, owner string) error {

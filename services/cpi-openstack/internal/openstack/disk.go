@@ -163,7 +163,7 @@ func (s *session) deleteVolume(ctx context.Context, cid, owner string) error {
 	if err != nil {
 		return err
 	}
-	if volume.Metadata[tagStep] != owner {
+	if !s.owns(volume.Metadata[tagStep], owner) {
 		return foreign("Volume", cid, owner)
 	}
 	switch status := volume.Status; {

@@ -49,6 +49,7 @@ type access struct {
 	UseDHCP               *bool    `json:"use_dhcp"`
 	IgnoreServerZone      bool     `json:"ignore_server_availability_zone"`
 	HumanReadableNames    bool     `json:"human_readable_vm_names"`
+	BootFromVolume        bool     `json:"boot_from_volume"`
 
 	Connection struct {
 		VerifyPeer *bool  `json:"ssl_verify_peer"`

@@ -50,7 +50,7 @@ func (s *session) deleteServer(ctx context.Context, cid, owner string) error {
 	if err != nil {
 		return err
 	}
-	if server.Metadata[tagStep] != owner {
+	if !s.owns(server.Metadata[tagStep], owner) {
 		return foreign("Server", cid, owner)
 	}
 	if !departing(server) {
