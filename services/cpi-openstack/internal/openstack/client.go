@@ -19,6 +19,8 @@ import (
 const (
 	dialTimeout   = 10 * time.Second
 	answerTimeout = 60 * time.Second
+	stateTimeout  = 300 * time.Second
+	longestPoll   = 2 * time.Second // pause between two looks at a resource
 	maxSessions   = 64
 
 	// tagVersion is Nova's first API version that takes tags when a server is
@@ -93,12 +95,13 @@ func login(ctx context.Context, raw json.RawMessage) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	dial := seconds(a.Connection.Connect, dialTimeout)
 	provider.HTTPClient = http.Client{Transport: bounded{&http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   dialTimeout,
+		DialContext:           (&net.Dialer{Timeout: dial, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   dial,
 		TLSClientConfig:       &tls.Config{RootCAs: roots, InsecureSkipVerify: a.Connection.VerifyPeer != nil && !*a.Connection.VerifyPeer}, //nolint:gosec // asked for in the manifest
-		ResponseHeaderTimeout: answerTimeout,
+		ResponseHeaderTimeout: seconds(a.Connection.Read, answerTimeout),
 		MaxIdleConnsPerHost:   16,
 		IdleConnTimeout:       90 * time.Second,
 	}}}
@@ -146,12 +149,4 @@ func projectOf(provider *gophercloud.ProviderClient) string {
 		return ""
 	}
 	return project.ID
-}
-
-// stateTimeout is how long a resource may take to become what it should.
-func (s *session) stateTimeout() time.Duration {
-	if s.OpenStack.StateTimeout > 0 {
-		return time.Duration(s.OpenStack.StateTimeout) * time.Second
-	}
-	return 300 * time.Second
 }

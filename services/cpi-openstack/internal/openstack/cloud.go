@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
-	"time"
 
 	"github.com/gophercloud/gophercloud/v2/pagination"
 
@@ -25,9 +24,6 @@ const (
 
 // maxTag is how long a tag Nova takes.
 const maxTag = 60
-
-// longestPoll is the longest pause between two looks at a resource.
-const longestPoll = 2 * time.Second
 
 // Bus is the part of *bus.Conn that the methods need: they call the registry.
 type Bus interface {
@@ -190,12 +186,13 @@ func all[T any](ctx context.Context, doing string, pager pagination.Pager, extra
 
 // await waits for a resource, for the cloud's state_timeout at most.
 func (s *session) await(ctx context.Context, what, state string, ready func(context.Context) (bool, error)) error {
-	limited, cancel := context.WithTimeout(ctx, s.stateTimeout())
+	most := seconds(s.OpenStack.StateTimeout, stateTimeout)
+	limited, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	err := cpi.Await(limited, longestPoll, ready)
+	err := cpi.Await(limited, seconds(s.OpenStack.PollInterval, longestPoll), ready)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		return messages.Errorf(messages.CodeCloudTransient, "Timed out waiting for %s to be %s", what, state).
-			WithHint("it took more than %s; look at it in the cloud: a slow one needs a larger state_timeout", s.stateTimeout())
+			WithHint("it took more than %s; look at it in the cloud: a slow one needs a larger state_timeout", most)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 
@@ -39,7 +40,8 @@ type access struct {
 	CredentialSecret  string `json:"application_credential_secret"`
 	Region            string `json:"region"`
 	EndpointType      string `json:"endpoint_type"`
-	StateTimeout      int    `json:"state_timeout"`
+	StateTimeout      int    `json:"state_timeout"`               // seconds
+	PollInterval      int    `json:"wait_resource_poll_interval"` // seconds
 
 	StemcellPublic        bool     `json:"stemcell_public_visibility"`
 	DefaultKeyName        string   `json:"default_key_name"`
@@ -50,11 +52,16 @@ type access struct {
 	IgnoreServerZone      bool     `json:"ignore_server_availability_zone"`
 	HumanReadableNames    bool     `json:"human_readable_vm_names"`
 	BootFromVolume        bool     `json:"boot_from_volume"`
+	NovaNetworking        bool     `json:"use_nova_networking"`
 
 	Connection struct {
 		VerifyPeer *bool  `json:"ssl_verify_peer"`
 		CACert     string `json:"ca_cert"`
 		CAFile     string `json:"ssl_ca_file"`
+
+		// Seconds.
+		Connect int `json:"connect_timeout"`
+		Read    int `json:"read_timeout"`
 	} `json:"connection_options"`
 }
 
@@ -77,6 +84,9 @@ func parseProperties(raw json.RawMessage) (properties, error) {
 		return p, missing("api_key")
 	case a.CredentialID == "" && a.projectName() == "" && a.ProjectID == "":
 		return p, missing("tenant")
+	case a.NovaNetworking:
+		return p, messages.Errorf(messages.CodeNotSupported, "cloud.properties.openstack.use_nova_networking is not supported").
+			WithHint("nova-network is gone from OpenStack; use a network of Neutron")
 	}
 	return p, nil
 }
@@ -142,6 +152,14 @@ func (a access) roots() (*x509.CertPool, error) {
 		return nil, messages.Errorf(messages.CodeManifestInvalid, "connection_options.ca_cert holds no PEM certificate")
 	}
 	return pool, nil
+}
+
+// seconds is a time of the manifest, or what holds when it says none.
+func seconds(n int, otherwise time.Duration) time.Duration {
+	if n <= 0 {
+		return otherwise
+	}
+	return time.Duration(min(n, 24*3600)) * time.Second
 }
 
 func first(list ...string) string {

@@ -19,6 +19,11 @@ type vmProperties struct {
 	AvailabilityZone string   `json:"availability_zone"`
 	KeyName          string   `json:"key_name"`
 	SecurityGroups   []string `json:"security_groups"`
+	SchedulerHints   hints    `json:"scheduler_hints"`
+	BootFromVolume   *bool    `json:"boot_from_volume"`
+	RootDisk         struct {
+		Size int `json:"size"` // GiB, when it is a volume
+	} `json:"root_disk"`
 }
 
 // vm is a server in the making.
@@ -77,7 +82,7 @@ func (v *vm) find(ctx context.Context) ([]cpi.Found, error) {
 }
 
 func (v *vm) post(ctx context.Context) (string, error) {
-	server, err := servers.Create(ctx, v.session.tagged, v.options, nil).Extract()
+	server, err := servers.Create(ctx, v.session.tagged, v.options, v.own.SchedulerHints).Extract()
 	if gophercloud.ResponseCodeIs(err, http.StatusNotAcceptable) {
 		// An older cloud knows neither tags, for which the metadata stand in, nor
 		// that word for the only network.
@@ -89,7 +94,7 @@ func (v *vm) post(ctx context.Context) (string, error) {
 			}
 			ext.CreateOptsBuilder = plain
 		}
-		server, err = servers.Create(ctx, v.session.compute, ext, nil).Extract()
+		server, err = servers.Create(ctx, v.session.compute, ext, v.own.SchedulerHints).Extract()
 	}
 	if err != nil {
 		return "", classify("make the server "+v.args.Name, writes, err)

@@ -48,6 +48,9 @@ func (v *vm) prepare(ctx context.Context) error {
 	if v.session.OpenStack.ConfigDrive != "" {
 		options.ConfigDrive = new(true)
 	}
+	if err := v.bootDisk(&options, flavor); err != nil {
+		return err
+	}
 	agentNetworks, addresses, err := v.plug(ctx, &options)
 	if err != nil {
 		return err
