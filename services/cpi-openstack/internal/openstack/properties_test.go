@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -42,6 +43,9 @@ func TestParseProperties(t *testing.T) {
 				t.Errorf("got %v, want %q missing", err, tc.missing)
 			}
 		})
+	}
+	if _, err := parseProperties([]byte(`{"openstack":{"auth_url":"u","username":"n","api_key":"p","tenant":"t","use_nova_networking":true}}`)); messages.CodeOf(err) != messages.CodeNotSupported {
+		t.Errorf("nova-network is taken: %v", err)
 	}
 	_, err := parseProperties([]byte(`{"openstack":{"api_key":["marker"]}}`))
 	if messages.CodeOf(err) != messages.CodeManifestInvalid || strings.Contains(err.Error(), "marker") {
@@ -91,5 +95,14 @@ func TestUserData(t *testing.T) {
 	data, err = userData(settings, "http://u:p@r", "ssh-rsa AAAA")
 	if err != nil || len(data) > 1000 || !strings.Contains(string(data), "vm-1") || strings.Contains(string(data), "nats://m") {
 		t.Errorf("large user data is %d bytes: %v", len(data), err)
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]time.Duration{-1: time.Minute, 0: time.Minute, 5: 5 * time.Second, 1 << 40: 24 * time.Hour} {
+		if got := seconds(n, time.Minute); got != want {
+			t.Errorf("%d became %s, want %s", n, got, want)
+		}
 	}
 }
