@@ -11,7 +11,7 @@ PROGRAMS      := microbosh microbosh-agent microbosh-registry microbosh-cpi-open
 RACE          := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test crash check lint generate demo clean openstack-up openstack-down test-openstack $(PROGRAMS)
+.PHONY: help build test bench crash check lint generate demo clean openstack-up openstack-down test-openstack $(PROGRAMS)
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ SEEDS ?= 1000
 crash: build ## kill at every message, and live through SEEDS random histories
 	@MICROBOSH_BIN=$(BIN) $(GO) test -count=1 -v -timeout 0 ./test/crash -run Matrix -crash.all
 	@MICROBOSH_BIN=$(BIN) $(GO) test -count=1 -v -timeout 0 ./test/crash -run Random -crash.histories=$(SEEDS)
+
+bench: build ## measure whole deploys, alone and many at once
+	@MICROBOSH_BIN=$(BIN) $(GO) test -count=1 -v -timeout 0 ./test/bench -bench.run
 
 demo: build ## deploy and delete a micro BOSH on this machine (KEEP=1 keeps it)
 	@KEEP=$(KEEP) $(GO) run ./deploy/examples/dev/demo

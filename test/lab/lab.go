@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +25,7 @@ type Options struct {
 	Orchestrators int  // default 1
 	CPIs          int  // default 1
 	Proxies       bool // each service reaches the bus through a proxy of its own
+	Quiet         bool // programs log as in production, not everything
 }
 
 // Lab is a whole system on loopback.
@@ -41,6 +43,7 @@ type Lab struct {
 	Proxies       map[string]*bustest.Proxy // by a service's name: orchestrator0, registry, cpi0
 
 	t     testing.TB
+	quiet bool
 	state string
 	bin   string
 	url   string // of devcloud
@@ -50,9 +53,11 @@ type Lab struct {
 const Marker = "marker0secret"
 
 // Alone starts only the cloud: commands bring their own bus and services.
-func Alone(t testing.TB) *Lab {
+func Alone(t testing.TB) *Lab { t.Helper(); return alone(t, Options{}) }
+
+func alone(t testing.TB, o Options) *Lab {
 	t.Helper()
-	l := &Lab{t: t, Dir: t.TempDir(), Name: "micro", bin: Programs(t)}
+	l := &Lab{quiet: o.Quiet, t: t, Dir: t.TempDir(), Name: "micro", bin: Programs(t)}
 	l.state = filepath.Join(l.Dir, "state")
 	if err := os.MkdirAll(l.state, 0o700); err != nil {
 		t.Fatal(err)
@@ -61,7 +66,7 @@ func Alone(t testing.TB) *Lab {
 	if err := os.WriteFile(password, []byte(Marker+"-cloud"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l.Cloud = l.program("devcloud", "devcloud", "--dir", filepath.Join(l.state, "devcloud"), "--password-file", password)
+	l.Cloud = l.program("devcloud", "devcloud", "--dir", filepath.Join(l.state, "devcloud"), "--password-file", password, "--subnet", subnet(l.Dir))
 	l.url = l.cloudURL()
 	l.Stemcell = filepath.Join(l.Dir, "dev.tgz")
 	l.Manifest = filepath.Join(l.Dir, "micro_bosh.yml")
@@ -69,10 +74,18 @@ func Alone(t testing.TB) *Lab {
 	return l
 }
 
+// subnet gives each lab loopback addresses of its own: tests run side by side.
+func subnet(dir string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(dir)) // never fails
+	n := h.Sum32()
+	return fmt.Sprintf("127.%d.%d.0/24", 32+n%200, n/200%256)
+}
+
 // New starts everything.
 func New(t testing.TB, o Options) *Lab {
 	t.Helper()
-	l := Alone(t)
+	l := alone(t, o)
 	l.Bus = l.program("bus", "microbosh", "bus", "--dir", l.state)
 	url, err := embed.ReadAddress(l.state)
 	if err != nil {
@@ -99,7 +112,11 @@ func New(t testing.TB, o Options) *Lab {
 
 func (l *Lab) program(log, name string, args ...string) *Process {
 	l.t.Helper()
-	return Start(l.t, filepath.Join(l.state, log), filepath.Join(l.bin, name), args...)
+	level := "debug"
+	if l.quiet {
+		level = "info"
+	}
+	return Start(l.t, filepath.Join(l.state, log), level, filepath.Join(l.bin, name), args...)
 }
 
 // Keys is the folder of the control plane's keys.

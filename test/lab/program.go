@@ -56,6 +56,7 @@ type Process struct {
 	Name string
 	Log  string // its standard error
 
+	level string
 	t     testing.TB
 	path  string
 	args  []string
@@ -65,9 +66,9 @@ type Process struct {
 }
 
 // Start runs a program and waits until it is ready.
-func Start(t testing.TB, log, path string, args ...string) *Process {
+func Start(t testing.TB, log, level, path string, args ...string) *Process {
 	t.Helper()
-	p := &Process{Name: filepath.Base(log), Log: log + ".log", t: t, path: path, args: args}
+	p := &Process{Name: filepath.Base(log), Log: log + ".log", level: level, t: t, path: path, args: args}
 	t.Cleanup(p.end)
 	p.Restart()
 	return p
@@ -93,7 +94,7 @@ func (p *Process) Restart() {
 	}
 	defer log.Close()
 	cmd := exec.Command(p.path, p.args...)
-	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+address.Name, "MICROBOSH_LOG=debug")
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+address.Name, "MICROBOSH_LOG="+p.level)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		p.t.Fatalf("cannot start %s: %v", p.Name, err)
