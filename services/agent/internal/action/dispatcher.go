@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -16,8 +17,9 @@ import (
 
 // Dispatcher turns requests into actions and tasks.
 type Dispatcher struct {
-	o     Options
-	table map[string]entry
+	o       Options
+	table   map[string]entry
+	machine sync.Mutex // held by what changes the machine beside the tasks
 }
 
 var _ mbus.Dispatcher = (*Dispatcher)(nil)

@@ -50,7 +50,7 @@ func (d *Dispatcher) unpackPackages(ctx context.Context, s spec) ([]installed, e
 		p := s.Packages[name]
 		at, err := d.folder("packages", p, p.SHA1)
 		if err == nil && !there(at.dir) {
-			err = d.unpack(p, at.dir)
+			err = d.unpack(ctx, p, at.dir)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("Failed to install package '%s': %w", name, err) //nolint:staticcheck // BOSH's text
@@ -60,11 +60,11 @@ func (d *Dispatcher) unpackPackages(ctx context.Context, s spec) ([]installed, e
 	return all, nil
 }
 
-func (d *Dispatcher) unpack(b blob, dir string) error {
+func (d *Dispatcher) unpack(ctx context.Context, b blob, dir string) error {
 	if err := home.MkdirAll(filepath.Dir(dir)); err != nil {
 		return err
 	}
-	return d.o.Blobs.Unpack(b.BlobstoreID, b.SHA1, dir)
+	return d.o.Blobs.Unpack(ctx, b.source(), dir)
 }
 
 // link makes <base>/jobs/T, <base>/packages/P and each job's packages/P.

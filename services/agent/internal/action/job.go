@@ -39,9 +39,9 @@ func (d *Dispatcher) unpackJobs(ctx context.Context, s spec) ([]installed, error
 		if err == nil && !there(at.dir) {
 			out := filepath.Join(rendered, t.Name)
 			if s.Rendered == nil {
-				out, err = d.stageJob(filepath.Join(stage, fmt.Sprint(i)), t)
+				out, err = d.stageJob(ctx, filepath.Join(stage, fmt.Sprint(i)), t)
 			} else if !there(rendered) {
-				err = d.unpack(*s.Rendered, rendered)
+				err = d.unpack(ctx, *s.Rendered, rendered)
 			}
 			if err == nil {
 				err = settle(out, at.dir)
@@ -57,9 +57,9 @@ func (d *Dispatcher) unpackJobs(ctx context.Context, s spec) ([]installed, error
 
 // stageJob unpacks a job as its release has it and copies its templates to
 // where its manifest wants them. Nothing is rendered: this agent has no Ruby.
-func (d *Dispatcher) stageJob(stage string, t blob) (out string, err error) {
+func (d *Dispatcher) stageJob(ctx context.Context, stage string, t blob) (out string, err error) {
 	source := filepath.Join(stage, "source")
-	if err := d.unpack(t, source); err != nil {
+	if err := d.unpack(ctx, t, source); err != nil {
 		return "", err
 	}
 	from, err := os.OpenRoot(source) // no symlink of the archive leads out

@@ -3,11 +3,14 @@ package action
 import (
 	"context"
 	"errors"
+	"io"
 
 	"github.com/rs/zerolog"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/services/agent/internal/blobstore"
 	"github.com/microbosh/microbosh/services/agent/internal/home"
+	"github.com/microbosh/microbosh/services/agent/internal/platform"
 	"github.com/microbosh/microbosh/services/agent/internal/supervisor"
 	"github.com/microbosh/microbosh/services/agent/internal/task"
 	"github.com/microbosh/microbosh/services/agent/internal/vitals"
@@ -29,6 +32,7 @@ type Disks interface {
 	Migrate(ctx context.Context, from, to string) error
 	Add(cid string, hint []byte) error
 	Remove(cid string) error
+	Find(ctx context.Context, cid string, hint []byte) (device string, err error) // hint nil: of those that are known
 }
 
 // Machine is the rest of the platform that actions need.
@@ -38,9 +42,13 @@ type Machine interface {
 	Shutdown(ctx context.Context) error
 }
 
-// Blobs unpacks verified blobs.
+// Blobs are what blobstores and signed URLs hold; what is read is verified.
 type Blobs interface {
-	Unpack(id, digest, dir string) error
+	Unpack(ctx context.Context, from blobstore.Source, dir string) error
+	Fetch(ctx context.Context, from blobstore.Source) (*blobstore.File, error)
+	Create(ctx context.Context, path string) (id string, err error)
+	Upload(ctx context.Context, url string, headers map[string]string, path string) error
+	Keep(id, digest string, from io.Reader) error
 }
 
 // Vitals measures the machine.
@@ -55,6 +63,7 @@ type Options struct {
 	Tasks      Tasks
 	Disks      Disks
 	Machine    Machine
+	Served     platform.Served
 	Blobs      Blobs
 	Vitals     Vitals
 	Supervisor supervisor.Supervisor
@@ -62,12 +71,13 @@ type Options struct {
 	Boot       messages.Settings                                // those of the boot
 	Goodbye    func() error                                     // publishes the shutdown notice
 	Quit       func()                                           // ends the agent after the answers under way
+	Restart    func()                                           // likewise, and it starts anew
 	Log        zerolog.Logger
 }
 
 func (o Options) check() error {
-	if o.Tasks == nil || o.Disks == nil || o.Machine == nil || o.Blobs == nil || o.Vitals == nil ||
-		o.Supervisor == nil || o.Settings == nil || o.Goodbye == nil || o.Quit == nil || o.AgentID == "" {
+	if o.Tasks == nil || o.Disks == nil || o.Machine == nil || o.Served == nil || o.Blobs == nil || o.Vitals == nil ||
+		o.Supervisor == nil || o.Settings == nil || o.Goodbye == nil || o.Quit == nil || o.Restart == nil || o.AgentID == "" {
 		return errors.New("cannot make the actions: an option is missing")
 	}
 	return nil

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,6 +30,7 @@ type script struct {
 	path string
 	args []string
 	env  []string
+	dir  string // "" is /
 	logs string // <logs>.stdout.log and <logs>.stderr.log are appended to, when set
 }
 
@@ -39,12 +39,14 @@ type script struct {
 func (s script) run(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, s.path, s.args...)
 	cmd.Env = append([]string{scriptPath}, s.env...)
-	cmd.Dir = "/"
+	if cmd.Dir = s.dir; cmd.Dir == "" {
+		cmd.Dir = "/"
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	const pipesAfterExit = 2 * time.Second // a script may leave a process behind that holds its output
 	cmd.WaitDelay = pipesAfterExit
-	var stdout, stderr bounded
+	stdout, stderr := bounded{limit: maxOutput}, bounded{limit: maxOutput}
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if s.logs != "" {
 		if err := home.MkdirAll(filepath.Dir(s.logs)); err != nil {
@@ -72,11 +74,14 @@ func (s script) run(ctx context.Context) (string, error) {
 	return stdout.String(), nil
 }
 
-// bounded keeps the first maxOutput bytes.
-type bounded struct{ bytes.Buffer }
+// bounded keeps the first bytes.
+type bounded struct {
+	bytes.Buffer
+	limit int
+}
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := maxOutput - b.Len(); room > 0 {
+	if room := b.limit - b.Len(); room > 0 {
 		b.Buffer.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
@@ -161,104 +166,4 @@ func runScript(ctx context.Context, d *Dispatcher, c call) (any, error) {
 		return nil, errors.New(message)
 	}
 	return struct{}{}, nil
-}
-
-// drain asks the jobs to come to rest and waits as long as they wish, so that
-// the answer is 0, as from today's agents.
-func drain(ctx context.Context, d *Dispatcher, c call) (any, error) {
-	var kind string
-	if err := c.arg(0, &kind); err != nil {
-		return nil, err
-	}
-	s, err := d.current()
-	if err != nil {
-		return nil, err
-	}
-	var args []string
-	switch kind {
-	case "shutdown":
-		if err := d.o.Goodbye(); err != nil {
-			d.o.Log.Warn().AnErr("err", err).Msg("the shutdown notice could not be sent")
-		}
-		args = []string{"job_shutdown", "hash_unchanged"}
-	case "update":
-		if len(c.args) < 2 {
-			return nil, errors.New("Drain update called without apply spec") //nolint:staticcheck // BOSH's text
-		}
-		next, err := parseSpec(c.args[1])
-		if err != nil {
-			return nil, err
-		}
-		args = drainArgs(s, next)
-	case "status":
-		args = []string{"job_check_status", "hash_unchanged"}
-	default:
-		return nil, fmt.Errorf("Unknown drain type %s", clip(kind)) //nolint:staticcheck // BOSH's text
-	}
-	if err := d.o.Supervisor.Unmonitor(ctx); err != nil {
-		return nil, err
-	}
-	scripts, err := d.scripts(s, "drain")
-	if err != nil {
-		return nil, err
-	}
-	for job, path := range scripts {
-		if err := d.drainJob(ctx, job, path, args); err != nil {
-			return nil, fmt.Errorf("job %s: %w", job, err)
-		}
-	}
-	return 0, nil
-}
-
-// drainJob follows the script's contract: n seconds to wait, and when negative
-// to ask again after them.
-func (d *Dispatcher) drainJob(ctx context.Context, job, path string, args []string) error {
-	for {
-		out, err := script{path: path, args: args, logs: d.o.Home.Join("sys", "log", job, "drain")}.run(ctx)
-		seconds, parse := strconv.Atoi(strings.TrimSpace(out))
-		if err != nil || parse != nil {
-			return fmt.Errorf("Drain script exit %v: %s", err, out) //nolint:staticcheck // BOSH's text
-		}
-		rest := time.NewTimer(time.Duration(max(seconds, -seconds)) * time.Second)
-		select {
-		case <-rest.C:
-		case <-ctx.Done():
-			rest.Stop()
-			return context.Cause(ctx)
-		}
-		if seconds >= 0 {
-			return nil
-		}
-		args = []string{"job_check_status", "hash_unchanged"}
-	}
-}
-
-// drainArgs tells a script what changes: the job, the configuration, and the
-// names of changed and new packages.
-func drainArgs(now, next spec) []string {
-	word := func(what string, first bool, before, after string) string {
-		switch {
-		case first:
-			return what + "_new"
-		case before == after:
-			return what + "_unchanged"
-		default:
-			return what + "_changed"
-		}
-	}
-	args := []string{
-		word("job", now.Job.Name == "", now.Job.SHA1, next.Job.SHA1),
-		word("hash", !now.installs(), string(now.Configuration), string(next.Configuration)),
-	}
-	var fresh []string
-	for name, p := range next.Packages {
-		before, ok := now.Packages[name]
-		switch {
-		case !ok:
-			fresh = append(fresh, name)
-		case before.SHA1 != p.SHA1:
-			args = append(args, name)
-		}
-	}
-	return append(args, fresh...)
 }

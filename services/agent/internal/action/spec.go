@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/microbosh/microbosh/services/agent/internal/blobstore"
 	"github.com/microbosh/microbosh/services/agent/internal/home"
 )
 
@@ -36,8 +37,9 @@ type spec struct {
 // job is the job of a spec; the empty string stands for none.
 type job struct {
 	blob
-	Template  string `json:"template"`
-	Templates []blob `json:"templates"`
+	Template  string          `json:"template"`
+	Templates []blob          `json:"templates"`
+	Logs      json.RawMessage `json:"logs"` // names of patterns for fetch_logs
 }
 
 // blob is a job template or package.
@@ -46,6 +48,13 @@ type blob struct {
 	Version     version `json:"version"`
 	SHA1        string  `json:"sha1"`
 	BlobstoreID string  `json:"blobstore_id"`
+
+	SignedURL string            `json:"signed_url"` // instead of BlobstoreID
+	Headers   map[string]string `json:"blobstore_headers"`
+}
+
+func (b blob) source() blobstore.Source {
+	return blobstore.Source{ID: b.BlobstoreID, URL: b.SignedURL, Headers: b.Headers, Digest: b.SHA1}
 }
 
 // version is a string or, in old specs, a number.
@@ -119,7 +128,7 @@ var fileName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+~-]{0,127}$`)
 func (b blob) check(what string, stored bool) error {
 	var missing string
 	for _, f := range []struct{ name, value string }{
-		{"name", b.Name}, {"version", string(b.Version)}, {"sha1", b.SHA1}, {"blobstore_id", b.BlobstoreID},
+		{"name", b.Name}, {"version", string(b.Version)}, {"sha1", b.SHA1}, {"blobstore_id", b.BlobstoreID + b.SignedURL},
 	} {
 		if f.value == "" && (stored || f.name == "name") {
 			if missing != "" {
@@ -170,7 +179,7 @@ func (s spec) check() error {
 
 // checkBlobs checks every job and package.
 func (s spec) checkBlobs() error {
-	if s.Rendered != nil && (s.Rendered.SHA1 == "" || s.Rendered.BlobstoreID == "") {
+	if s.Rendered != nil && (s.Rendered.SHA1 == "" || s.Rendered.BlobstoreID+s.Rendered.SignedURL == "") {
 		return errors.New("Invalid rendered_templates_archive: sha1 and blobstore_id are needed") //nolint:staticcheck // BOSH's text
 	}
 	seen := map[string]bool{}

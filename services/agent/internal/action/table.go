@@ -74,7 +74,23 @@ func table() map[string]entry {
 		"start":      {mode: serial, run: start},
 		"stop":       {mode: async, run: stop},
 		"drain":      {mode: async, cancel: true, run: drain},
-		"run_script": {mode: async, cancel: true, run: runScript},
+		"run_script": {mode: async, run: runScript},
+		"run_errand": {mode: async, cancel: true, run: runErrand},
+
+		"compile_package":                 {mode: async, run: compilePackage},
+		"compile_package_with_signed_url": {mode: async, run: compilePackageWithSignedURL},
+
+		"fetch_logs":                 {mode: async, run: fetchLogs},
+		"fetch_logs_with_signed_url": {mode: async, run: fetchLogsWithSignedURL},
+		"bundle_logs":                {mode: answered, run: bundleLogs},
+		"remove_file":                {mode: answered, run: removeFile},
+		"upload_blob":                {mode: async, run: uploadBlob},
+
+		"ssh":                      {mode: answered, run: ssh},
+		"sync_dns":                 {mode: answered, run: syncDNS},
+		"sync_dns_with_signed_url": {mode: answered, run: syncDNSWithSignedURL},
+		"delete_arp_entries":       {mode: answered, run: deleteARPEntries},
+		"prepare_network_change":   {mode: answered, run: prepareNetworkChange},
 
 		"mount_disk":             {mode: async, run: mountDisk},
 		"unmount_disk":           {mode: async, run: unmountDisk},
@@ -82,6 +98,8 @@ func table() map[string]entry {
 		"list_disk":              {mode: async, before3: at(serial), run: listDisk},
 		"add_persistent_disk":    {mode: async, run: addPersistentDisk},
 		"remove_persistent_disk": {mode: async, run: removePersistentDisk},
+		"add_dynamic_disk":       {mode: async, run: addDynamicDisk},
+		"remove_dynamic_disk":    {mode: serial, run: removeDynamicDisk},
 
 		"update_settings": {mode: async, run: updateSettings},
 		"shutdown":        {mode: direct, run: shutdown},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -24,15 +25,27 @@ import (
 // Run is the agent's whole life. It ends when ctx does or the action shutdown
 // asks for it; an error means that it must be started again.
 func Run(ctx context.Context, c Config, log zerolog.Logger) error {
+	for {
+		again, err := run(ctx, c, log)
+		if !again || ctx.Err() != nil || err != nil {
+			return err
+		}
+		log.Info().Msg("the agent starts anew")
+	}
+}
+
+// run is one life; an action may ask for another one.
+func run(ctx context.Context, c Config, log zerolog.Logger) (again bool, err error) {
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
+	var restart atomic.Bool
 	dir, err := home.New(c.Base, c.Root)
 	if err != nil {
-		return err
+		return false, err
 	}
 	machine, err := platform.New(c.Platform, dir, log)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if c.Supervisor != "builtin" {
 		log.Warn().Str("asked", c.Supervisor).Msg("the builtin supervisor runs the jobs, from the same monit files")
@@ -41,7 +54,7 @@ func Run(ctx context.Context, c Config, log zerolog.Logger) error {
 		Home: dir, Infrastructure: c.Infrastructure, Metadata: c.Metadata, ConfigFile: c.ConfigFile, Log: log,
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	loader := bootstrap.NewLoader(bootstrap.LoaderOptions{Home: dir, Sources: sources, Log: log})
 	disks := disk.New(disk.Options{Home: dir, Platform: machine, Settings: loader.Settings})
@@ -50,39 +63,41 @@ func Run(ctx context.Context, c Config, log zerolog.Logger) error {
 		DefaultAgentID: c.AgentID, DefaultMbus: c.Mbus, DefaultBlobstore: c.Blobstore, Log: log,
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	log = log.With().Str("agent", boot.AgentID).Logger()
 	blobs, err := blobstore.New(boot.Blobstore, dir)
 	if err != nil {
-		return err
+		return false, err
 	}
 	tasks, err := task.New(task.Options{Dir: dir.Bosh("tasks"), Log: log})
 	if err != nil {
-		return err
+		return false, err
 	}
 	voice := newVoice(boot.AgentID, c, log)
 	jobs, err := supervisor.NewBuiltin(supervisor.Options{Home: dir, Listener: voice, Log: log})
 	if err != nil {
-		return err
+		return false, err
 	}
 	actions, err := action.New(action.Options{
 		Home: dir, AgentID: boot.AgentID, Tasks: tasks, Disks: disks, Machine: machine, Blobs: blobs,
 		Vitals: vitals.New("", machine.Usage), Supervisor: jobs, Settings: loader.Settings, Boot: boot.Settings,
-		Goodbye: voice.goodbye, Quit: quit, Log: log,
+		Goodbye: voice.goodbye, Quit: quit,
+		Restart: func() { restart.Store(true); quit() }, Served: served(machine, dir), Log: log,
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return jobs.Run(ctx) })
 	group.Go(func() error { return tasks.Run(ctx) })
 	group.Go(func() error { return serve(ctx, c, boot, actions, blobs, voice, log) })
-	return group.Wait()
+	err = group.Wait()
+	return restart.Load(), err
 }
 
 // serve listens on the mbus that the settings name.
-func serve(ctx context.Context, c Config, boot bootstrap.State, actions *action.Dispatcher, blobs *blobstore.Local, voice *voice, log zerolog.Logger) error {
+func serve(ctx context.Context, c Config, boot bootstrap.State, actions *action.Dispatcher, blobs *blobstore.Blobs, voice *voice, log zerolog.Logger) error {
 	ready := func() {
 		if c.Ready == nil {
 			return

@@ -134,14 +134,14 @@ func TestUnpackIsWholeOrNothing(t *testing.T) {
 		"strongest wins": {"good", fmt.Sprintf("%x;sha256:%064x", sha1.Sum(good), 1), "sha256 mismatch"},
 	}
 	for name, c := range cases {
-		if err := store.Unpack(c.id, c.digest, target); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := store.Unpack(t.Context(), blobstore.Source{ID: c.id, Digest: c.digest}, target); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v", name, err)
 		}
 		if left, _ := filepath.Glob(dir.Join("data", "packages", "p", "*")); len(left) > 0 {
 			t.Errorf("%s: left %v", name, left)
 		}
 	}
-	if err := store.Unpack("good", fmt.Sprintf("sha256:%x", sha256.Sum256(good)), target); err != nil {
+	if err := store.Unpack(t.Context(), blobstore.Source{ID: "good", Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(good))}, target); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(filepath.Join(target, "a")); err != nil || string(got) != "content" {

@@ -10,24 +10,55 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"os"
 	"strings"
 )
 
 // Verify reads from to its end and compares it with a multi-digest:
 // `[algorithm:]hex` joined by `;`, a bare one is SHA-1. The strongest counts.
 func Verify(from io.Reader, digest string) error {
-	algorithm, want, sum, err := strongest(digest)
+	s, err := newSum(digest)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(sum, from); err != nil {
+	if _, err := io.Copy(s, from); err != nil {
 		return fmt.Errorf("cannot read it: %w", err)
 	}
-	got := sum.Sum(nil)
-	if subtle.ConstantTimeCompare(got, want) != 1 {
-		return fmt.Errorf("%s mismatch expected=%x actual=%x", algorithm, want, got)
+	return s.check()
+}
+
+// sum compares what is written to it with a digest.
+type sum struct {
+	hash.Hash
+	algorithm string
+	want      []byte
+}
+
+func newSum(digest string) (*sum, error) {
+	algorithm, want, h, err := strongest(digest)
+	return &sum{h, algorithm, want}, err
+}
+
+func (s *sum) check() error {
+	got := s.Sum(nil)
+	if subtle.ConstantTimeCompare(got, s.want) != 1 {
+		return fmt.Errorf("%s mismatch expected=%x actual=%x", s.algorithm, s.want, got)
 	}
 	return nil
+}
+
+// Digests are the SHA-1 and SHA-512 of a file, as hex.
+func Digests(path string) (sha1Hex, sha512Hex string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", "", err
+	}
+	defer f.Close()
+	one, two := sha1.New(), sha512.New() //nolint:gosec // see above
+	if _, err := io.Copy(io.MultiWriter(one, two), f); err != nil {
+		return "", "", fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	return hex.EncodeToString(one.Sum(nil)), hex.EncodeToString(two.Sum(nil)), nil
 }
 
 // DigestName is a digest as part of a file name.

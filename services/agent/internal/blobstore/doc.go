@@ -1,4 +1,7 @@
-// Package blobstore is where jobs and packages come from: blobs by id, always
-// verified against their digest before anything is done with them, and
-// unpacked so that no archive can write outside its folder or fill the disk.
+// Package blobstore reads and writes blobs: of the agent's own store
+// (<base>/data/blobs, filled by /blobs and upload_blob), of the one that the
+// settings name (local or dav), and at signed URLs.
+//
+// Nothing is used before its digest was verified, and what is unpacked comes to
+// be whole or not at all. Signed URLs and passwords are in no error.
 package blobstore

@@ -2,6 +2,7 @@ package blobstore
 
 import (
 	"archive/tar"
+	"bufio"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -43,14 +44,19 @@ func unpackAside(from io.Reader, dir string) error {
 	return home.SyncDir(filepath.Dir(dir))
 }
 
-// Untar unpacks a tar.gz into dir. Nothing is written outside dir, through no
+// Untar unpacks a tar.gz, or a plain tar as today's packages may be, into dir. Nothing is written outside dir, through no
 // name and no symlink; devices, owners and set-user-id bits are not taken over.
 func Untar(from io.Reader, dir string) error {
-	plain, err := gzip.NewReader(from)
-	if err != nil {
-		return fmt.Errorf("it is no gzip: %w", err)
+	buffered := bufio.NewReader(from)
+	var plain io.Reader = buffered
+	if magic, err := buffered.Peek(2); err == nil && string(magic) == "\x1f\x8b" {
+		zip, err := gzip.NewReader(buffered)
+		if err != nil {
+			return fmt.Errorf("it is no gzip: %w", err)
+		}
+		defer zip.Close()
+		plain = zip
 	}
-	defer plain.Close()
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
