@@ -16,7 +16,6 @@ import (
 	"github.com/microbosh/microbosh/services/agent/internal/disk"
 	"github.com/microbosh/microbosh/services/agent/internal/home"
 	"github.com/microbosh/microbosh/services/agent/internal/mbus"
-	"github.com/microbosh/microbosh/services/agent/internal/platform"
 	"github.com/microbosh/microbosh/services/agent/internal/supervisor"
 	"github.com/microbosh/microbosh/services/agent/internal/task"
 	"github.com/microbosh/microbosh/services/agent/internal/vitals"
@@ -43,7 +42,7 @@ func run(ctx context.Context, c Config, log zerolog.Logger) (again bool, err err
 	if err != nil {
 		return false, err
 	}
-	machine, err := platform.New(c.Platform, dir, log)
+	machine, err := newMachine(c.Platform, dir, log)
 	if err != nil {
 		return false, err
 	}
@@ -51,7 +50,7 @@ func run(ctx context.Context, c Config, log zerolog.Logger) (again bool, err err
 		log.Warn().Str("asked", c.Supervisor).Msg("the builtin supervisor runs the jobs, from the same monit files")
 	}
 	sources, err := bootstrap.Sources(bootstrap.SourcesOptions{
-		Home: dir, Infrastructure: c.Infrastructure, Metadata: c.Metadata, ConfigFile: c.ConfigFile, Log: log,
+		Home: dir, Infrastructure: c.Infrastructure, Metadata: c.Metadata, ConfigFile: c.ConfigFile, Media: machine, Log: log,
 	})
 	if err != nil {
 		return false, err

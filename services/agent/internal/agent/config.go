@@ -48,7 +48,7 @@ func Parse(args []string, words io.Writer) (Config, error) {
 	f.StringVar(&provider, "p", "local", "blobstore provider, when the settings have none")
 	f.StringVar(&store, "s", "", "blobstore URI, when the settings have none")
 	f.StringVar(&c.Infrastructure, "I", "openstack", "infrastructure: openstack, aws, dummy")
-	f.StringVar(&c.Platform, "P", "rootless", "platform: rootless")
+	f.StringVar(&c.Platform, "P", "rootless", "platform: ubuntu, centos, debian, linux change this machine, rootless records")
 	f.StringVar(&c.Root, "r", "", "root folder (default: what the base folder lies in)")
 	f.IntVar(&smtp, "t", 2825, "SMTP port of monit's alerts; the builtin supervisor needs none")
 	f.BoolVar(&noAlerts, "no-alerts", false, "send no alerts")
@@ -67,6 +67,7 @@ func Parse(args []string, words io.Writer) (Config, error) {
 	if beat < 0 || beat > longest {
 		return c, errors.New("cannot use -h: it is a number of seconds")
 	}
+	c.Configure = c.Configure || c.ConfigFile != "" // as today's command line means it
 	c.Alerts, c.Heartbeat = !noAlerts, time.Duration(beat)*time.Second
 	switch c.Supervisor {
 	case "builtin", "monit", "dummy", "dummy-nats":

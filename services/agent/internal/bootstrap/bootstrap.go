@@ -68,6 +68,7 @@ type boot struct {
 type Env struct {
 	Bosh struct {
 		Password       string          `json:"password"`
+		KeepRoot       bool            `json:"keep_root_password"`
 		AuthorizedKeys []string        `json:"authorized_keys"`
 		Credentials    json.RawMessage `json:"credentials"`
 		NTP            []string        `json:"ntp"`

@@ -81,7 +81,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) boot(configure bool) (bootstrap.State, error) {
 	w.Helper()
 	log := zerolog.New(&w.log)
-	sources, err := bootstrap.Sources(bootstrap.SourcesOptions{Home: w.dir, Infrastructure: "openstack", Metadata: w.url, Log: log})
+	sources, err := bootstrap.Sources(bootstrap.SourcesOptions{Home: w.dir, Infrastructure: "openstack", Metadata: w.url, Media: platform.NewRootless(w.dir, log), Log: log})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -123,6 +123,14 @@ func TestSettingsSources(t *testing.T) {
 		"injected file, registry": {given: func(w *world) {
 			w.file("user_data.json", registry(w))
 			w.answers["/instances/vm-1/settings"] = inRegistry()
+		}, source: "file"},
+		"config drive": {given: func(w *world) {
+			w.drive("ec2/latest/user-data", settings)
+			w.answers["/latest/user-data"] = "[]" // is not asked
+		}, source: "config drive"},
+		"file before the drive": {given: func(w *world) {
+			w.drive("ec2/latest/user-data", "[]")
+			w.file("agent-bootstrap-env.json", settings)
 		}, source: "file"},
 		"cached copy": {given: func(w *world) { w.file("settings.json", settings) }, source: "cached copy"},
 		"cached copy while the registry has none": {given: func(w *world) {
@@ -186,6 +194,14 @@ func TestSettingsSources(t *testing.T) {
 func (w *world) file(name, content string) {
 	w.Helper()
 	if err := home.WriteFile(w.dir.Bosh(name), []byte(content), 0o600); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// drive puts a config drive with a file into the machine.
+func (w *world) drive(name, content string) {
+	w.Helper()
+	if err := home.WriteFile(filepath.Join(w.dir.Root(), "dev/disk/by-label/config-2", name), []byte(content), 0o600); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -27,12 +27,16 @@ func (b *boot) updated() (u updated, err error) {
 	return u, err
 }
 
-func updateMbus(_ context.Context, b *boot) error {
+func updateMbus(_ context.Context, b *boot) (err error) {
+	b.Mbus, err = b.mbus()
+	return err
+}
+
+func (b *boot) mbus() (m Mbus, err error) {
 	u, err := b.updated()
 	if err != nil {
-		return err
+		return m, err
 	}
-	m := &b.Mbus
 	m.Cert = b.env.Bosh.Mbus.Cert
 	if u.Mbus.Cert != (Cert{}) {
 		m.Cert = u.Mbus.Cert
@@ -47,7 +51,7 @@ func updateMbus(_ context.Context, b *boot) error {
 	case b.DefaultMbus != "":
 		m.URLs = []string{b.DefaultMbus}
 	default:
-		return errors.New("the settings name no mbus")
+		return m, errors.New("the settings name no mbus")
 	}
-	return nil
+	return m, nil
 }

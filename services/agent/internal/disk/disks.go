@@ -128,6 +128,10 @@ func (d *Disks) List(ctx context.Context) ([]string, error) {
 
 // Mount waits for the disk's device and mounts it; a mounted one stays so.
 func (d *Disks) Mount(ctx context.Context, cid string) error {
+	settings, err := d.o.Settings(ctx)
+	if err != nil {
+		return err
+	}
 	at, err := d.device(ctx, cid)
 	if err != nil {
 		return err
@@ -136,14 +140,23 @@ func (d *Disks) Mount(ctx context.Context, cid string) error {
 	if err != nil {
 		return err
 	}
-	return d.mount(ctx, cid, device)
+	return d.mount(ctx, cid, device, settings, true)
 }
 
-func (d *Disks) mount(ctx context.Context, cid, device string) error {
+func (d *Disks) mount(ctx context.Context, cid, device string, settings messages.Settings, format bool) error {
+	var env struct {
+		FS      string   `json:"persistent_disk_fs"`
+		Options []string `json:"persistent_disk_mount_options"`
+	}
+	if len(settings.Env) > 0 {
+		if err := json.Unmarshal(settings.Env, &env); err != nil {
+			return fmt.Errorf("cannot read env of the settings: %w", err)
+		}
+	}
 	if ok, err := d.o.Platform.Mounted(device); err != nil {
 		return err
 	} else if !ok {
-		if _, err := d.o.Platform.Mount(ctx, device); err != nil {
+		if _, err := d.o.Platform.Mount(ctx, device, platform.MountOptions{Format: format, FS: env.FS, Options: env.Options}); err != nil {
 			return err
 		}
 	}
@@ -231,6 +244,14 @@ func (d *Disks) Remove(cid string) error {
 // it is still attached.
 func (d *Disks) AtBoot(ctx context.Context, settings messages.Settings) (cid string, err error) {
 	if n := len(settings.Disks.Persistent); n > 1 {
+		// A boot in the middle of a migration names both; the one that was the
+		// store still is.
+		if last, err := home.ReadFile(d.managedFile()); err == nil {
+			if hint, ok := settings.Disks.Persistent[string(last)]; ok {
+				settings.Disks.Persistent = map[string]json.RawMessage{string(last): hint}
+				return d.AtBoot(ctx, settings)
+			}
+		}
 		return "", errors.New("Fatal: more than one persistent disk on boot") //nolint:staticcheck // BOSH's text
 	}
 	for cid, hint := range settings.Disks.Persistent {
@@ -242,7 +263,7 @@ func (d *Disks) AtBoot(ctx context.Context, settings messages.Settings) (cid str
 		if err != nil {
 			return cid, err
 		}
-		return cid, d.mount(ctx, cid, device)
+		return cid, d.atBoot(ctx, cid, device, settings)
 	}
 	last, err := home.ReadFile(d.managedFile())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -267,5 +288,15 @@ func (d *Disks) AtBoot(ctx context.Context, settings messages.Settings) (cid str
 	if !ok {
 		return "", nil
 	}
-	return string(last), d.mount(ctx, string(last), device)
+	return string(last), d.atBoot(ctx, string(last), device, settings)
+}
+
+// atBoot never formats; a disk that was attached and never mounted is mounted
+// when that is asked for.
+func (d *Disks) atBoot(ctx context.Context, cid, device string, settings messages.Settings) error {
+	err := d.mount(ctx, cid, device, settings, false)
+	if errors.Is(err, platform.ErrBlank) {
+		return nil
+	}
+	return err
 }

@@ -222,7 +222,14 @@ func TestAtBoot(t *testing.T) {
 	w.list("a")
 	w.detach("sdc")
 	boot("")
-	w.settings.Disks.Persistent = map[string]json.RawMessage{"a": nil, "b": nil}
+	w.attach("b", "sdd")
+	two := map[string]json.RawMessage{"a": json.RawMessage(`"/dev/sdc"`), "b": json.RawMessage(`"/dev/sdd"`)}
+	w.settings.Disks.Persistent = two
+	if err := home.WriteFile(w.dir.Bosh("managed_disk_settings.json"), []byte("b"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	boot("b") // a boot in the middle of a migration: the store stays the store
+	w.settings.Disks.Persistent = map[string]json.RawMessage{"c": nil, "d": nil}
 	if _, err := w.disks.AtBoot(context.Background(), w.settings); err == nil || err.Error() != "Fatal: more than one persistent disk on boot" {
 		t.Errorf("got %v", err)
 	}

@@ -61,7 +61,7 @@ func (r *Rootless) target() string { return r.dir.Join("store_migraton_target") 
 
 // Mount links <base>/store to the volume, or the migration target when another
 // attached volume is the store.
-func (r *Rootless) Mount(_ context.Context, folder string) (string, error) {
+func (r *Rootless) Mount(_ context.Context, folder string, _ MountOptions) (string, error) {
 	point := r.store()
 	switch now, err := mountedAt(point); {
 	case err != nil:
@@ -200,4 +200,24 @@ func emptied(point string) error {
 		return fmt.Errorf("Failed to mount: %s holds files that the disk would hide; move them away", point) //nolint:staticcheck // BOSH's text
 	}
 	return nil
+}
+
+// ReadMedium reads files of the folder that stands for a medium.
+func (r *Rootless) ReadMedium(_ context.Context, device string, files ...string) (map[string][]byte, error) {
+	folder, err := filepath.EvalSymlinks(r.dir.Device(device))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", device, err)
+	}
+	out := map[string][]byte{}
+	for _, name := range files {
+		data, err := home.ReadFile(filepath.Join(folder, filepath.FromSlash(name)))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[name] = data
+	}
+	return out, nil
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/microbosh/microbosh/pkg/messages"
@@ -28,34 +29,36 @@ func (r *Rootless) AuthorizeKeys(_ context.Context, keys []string) error {
 	})
 }
 
-// DropOutput records the firewall rules.
-func (r *Rootless) DropOutput(_ context.Context, destinations []string) error {
+// Drop records the firewall rules.
+func (r *Rootless) Drop(_ context.Context, drops []Drop) error {
 	var changes []Change
-	for _, to := range destinations {
+	for _, d := range drops {
+		rule := []string{"iptables", "-A", "agent-filter", "-d", d.To}
+		if d.Port != 0 {
+			rule = append(rule, "-p", "tcp", "--dport", strconv.Itoa(int(d.Port)))
+		}
 		changes = append(changes, Change{
-			What: "only root may send to " + to,
-			Run:  []string{"iptables", "-A", "agent-filter", "-d", to, "-m", "owner", "!", "--uid-owner", "root", "-j", "DROP"},
+			What: "only root may send to " + d.To,
+			Run:  append(rule, "-m", "owner", "!", "--uid-owner", "root", "-j", "DROP"),
 		})
 	}
 	return r.record("update_iptables", changes...)
 }
 
 // SetPassword records that there is one, not which.
-func (r *Rootless) SetPassword(_ context.Context, hash string) error {
-	if hash == "" {
-		return r.record("update_passwords")
+func (r *Rootless) SetPassword(_ context.Context, hash string, accounts ...string) error {
+	var changes []Change
+	for _, account := range accounts {
+		if hash != "" {
+			changes = append(changes, Change{What: "the password of " + account})
+		}
 	}
-	return r.record("update_passwords",
-		Change{What: "the password of root"}, Change{What: "the password of vcap"})
+	return r.record("update_passwords", changes...)
 }
 
 // SetHostname records the name and /etc/hosts.
 func (r *Rootless) SetHostname(_ context.Context, name string) error {
-	hosts := "127.0.0.1 localhost " + name + "\n\n" +
-		"# hosts that speak IPv6\n" +
-		"::1 localhost ip6-localhost ip6-loopback " + name + "\n" +
-		"fe00::0 ip6-localnet\nff00::0 ip6-mcastprefix\nff02::1 ip6-allnodes\n" +
-		"ff02::2 ip6-allrouters\nff02::3 ip6-allhosts\n"
+	hosts := Hosts(name)
 	return r.record("update_hostname",
 		Change{What: "the host's name", Path: "/etc/hostname", Content: name + "\n"},
 		Change{What: "the host's name now", Run: []string{"hostname", name}},
@@ -147,9 +150,7 @@ func (r *Rootless) HardenPermissions(context.Context) error {
 func (r *Rootless) SetupLogrotate(_ context.Context, size string) error {
 	logs := r.dir.Join("data", "sys", "log")
 	return r.record("setup_logrotate", Change{
-		What: "rotation of the jobs' logs", Path: "/etc/logrotate.d/vcap",
-		Content: fmt.Sprintf("%[1]s/*.log %[1]s/*/*.log %[1]s/*/*/*.log {\n  missingok\n  rotate 7\n  compress\n"+
-			"  delaycompress\n  copytruncate\n  size=%[2]s\n}\n", logs, size),
+		What: "rotation of the jobs' logs", Path: "/etc/logrotate.d/vcap", Content: Logrotate(logs, size),
 	})
 }
 

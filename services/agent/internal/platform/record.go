@@ -35,10 +35,15 @@ type Recorded struct {
 }
 
 func (r *Rootless) record(step string, changes ...Change) error {
+	return Record(r.dir, r.log, step, changes...)
+}
+
+// Record writes down what is not changed here, and says so.
+func Record(dir home.Dir, log zerolog.Logger, step string, changes ...Change) error {
 	if changes == nil {
 		changes = []Change{}
 	}
-	path := r.dir.Bosh("recorded", step+".json")
+	path := dir.Bosh("recorded", step+".json")
 	if err := home.WriteJSON(path, Recorded{Step: step, Changes: changes}); err != nil {
 		return err
 	}
@@ -47,7 +52,7 @@ func (r *Rootless) record(step string, changes ...Change) error {
 		for i, c := range changes {
 			what[i] = c.What
 		}
-		r.log.Info().Str("op", step).Strs("changes", what).Msg("recorded, the host is not changed")
+		log.Info().Str("op", step).Strs("changes", what).Msg("recorded, the host is not changed")
 	}
 	return nil
 }

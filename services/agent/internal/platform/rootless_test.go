@@ -40,8 +40,8 @@ func TestRootlessStaysInItsFolder(t *testing.T) {
 	networks := map[string]messages.Network{"a": {Type: "dynamic", Default: []string{"dns"}, DNS: []string{"10.0.0.2"}}}
 	for name, step := range map[string]func() error{
 		"authorize_keys":     func() error { return r.AuthorizeKeys(ctx, []string{"ssh-rsa A"}) },
-		"update_iptables":    func() error { return r.DropOutput(ctx, []string{"10.0.0.9"}) },
-		"update_passwords":   func() error { return r.SetPassword(ctx, "secret-hash") },
+		"update_iptables":    func() error { return r.Drop(ctx, []Drop{{To: "10.0.0.9", Port: 4222}}) },
+		"update_passwords":   func() error { return r.SetPassword(ctx, "secret-hash", "root", "vcap") },
 		"update_hostname":    func() error { return r.SetHostname(ctx, "a-1") },
 		"setup_networking":   func() error { return r.SetupNetworking(ctx, networks) },
 		"update_time":        func() error { return r.SetTime(ctx, []string{"ntp"}) },
