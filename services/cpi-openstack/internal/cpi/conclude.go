@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/microbosh/microbosh/pkg/messages"
@@ -78,7 +79,7 @@ func (s *Step) attempt(ctx context.Context, method Method, known bool) (any, err
 		if ctx.Err() != nil {
 			return nil, errors.Join(ctx.Err(), last)
 		}
-		outputs, err := method.Run(ctx, s)
+		outputs, err := s.run(ctx, method)
 		if err == nil || ctx.Err() != nil || !Transient(err) {
 			return outputs, err
 		}
@@ -89,6 +90,19 @@ func (s *Step) attempt(ctx context.Context, method Method, known bool) (any, err
 			return nil, err
 		}
 	}
+}
+
+// run runs the method once. A defect in it ends the step, not the CPI: its
+// command would come again, and end one CPI after the other.
+func (s *Step) run(ctx context.Context, method Method) (outputs any, err error) {
+	defer func() {
+		if found := recover(); found != nil {
+			s.Log.Error().Str("op", s.command.Method).Bytes("stack", debug.Stack()).Msg("a defect of the CPI ended the step")
+			outputs, err = nil, messages.Errorf(messages.CodeInternal, "a defect of the CPI ended %s", s.command.Method).
+				WithHint("the CPI's log shows where; report it")
+		}
+	}()
+	return method.Run(ctx, s)
 }
 
 func (s *Step) success(outputs any) (messages.Result, error) {

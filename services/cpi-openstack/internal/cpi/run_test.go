@@ -90,6 +90,27 @@ func TestSecretsForAnotherKey(t *testing.T) {
 	}
 }
 
+// A defect ends the step that met it, and no other.
+func TestDefect(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.toy.finish = func(context.Context, *cpi.Step, string) error { panic("marker") }
+	w.start(time.Second, map[string]cpi.Method{
+		messages.MethodDetachDisk: {Run: func(context.Context, *cpi.Step) (any, error) { panic("marker") }},
+		messages.MethodAttachDisk: {Run: func(context.Context, *cpi.Step) (any, error) { return nil, nil }},
+	})
+	for method, want := range map[string]messages.ResultStatus{
+		messages.MethodDetachDisk: messages.ResultFailed, messages.MethodCreateDisk: messages.ResultUnsettled, messages.MethodAttachDisk: messages.ResultDone,
+	} {
+		w.send(method, soon(), false)
+		r := w.result(method, func(r messages.Result) bool { return r.Status != messages.ResultPosting })
+		if r.Status != want || (r.Error != nil && (r.Error.Code != messages.CodeInternal || strings.Contains(r.Error.Message, "marker"))) {
+			t.Errorf("%s is %+v (%v), want %s", method, r, r.Error, want)
+		}
+		w.idle(method)
+	}
+}
+
 func TestInfo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

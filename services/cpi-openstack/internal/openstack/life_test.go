@@ -163,6 +163,9 @@ func TestRefusals(t *testing.T) {
 	refuse("flavor", messages.CodeCloudNotFound, func(a *messages.CreateVMArgs) { a.CloudProperties = json.RawMessage(`{"instance_type":"none"}`) })
 	refuse("image", messages.CodeCloudNotFound, func(a *messages.CreateVMArgs) { a.StemcellCID = "00000000-0000-4000-8000-000000000000" })
 	refuse("image elsewhere", messages.CodeMalformed, func(a *messages.CreateVMArgs) { a.StemcellCID = "../v2/images" })
+	refuse("unsupported", messages.CodeNotSupported, func(a *messages.CreateVMArgs) {
+		a.CloudProperties = json.RawMessage(`{"availability_zones":["a","b"]}`)
+	})
 	refuse("key pair", messages.CodeCloudNotFound, func(a *messages.CreateVMArgs) { a.CloudProperties = json.RawMessage(`{"key_name":"none"}`) })
 	refuse("group", messages.CodeCloudNotFound, func(a *messages.CreateVMArgs) { a.CloudProperties = json.RawMessage(`{"security_groups":["none"]}`) })
 	refuse("quota", messages.CodeCloudQuota, func(a *messages.CreateVMArgs) { a.CloudProperties = json.RawMessage(`{"instance_type":"m1.huge"}`) })

@@ -19,8 +19,8 @@ func (c *Cloud) preflight(ctx context.Context, o *session, args messages.Preflig
 		out.Checks = append(out.Checks, messages.Check{Name: name, Error: messages.AsError(err)})
 	}
 	check("credentials", nil) // there is a session
-	var own vmProperties
-	if err := decode("the VM", args.CloudProperties, &own); err != nil {
+	own, err := parseVM(args.CloudProperties)
+	if err != nil {
 		return nil, err
 	}
 	nets, err := parseNetworks(args.Networks)

@@ -2,6 +2,7 @@ package openstack
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"regexp"
 
@@ -24,6 +25,28 @@ type vmProperties struct {
 	RootDisk         struct {
 		Size int `json:"size"` // GiB, when it is a volume
 	} `json:"root_disk"`
+}
+
+// unsupported are keys that BOSH's CPI knows and this one does not. To do
+// without what they ask for would be a surprise.
+var unsupported = [...]string{"availability_zones", "loadbalancer_pools", "allowed_address_pairs"}
+
+func parseVM(raw json.RawMessage) (vmProperties, error) {
+	var p vmProperties
+	if err := decode("the VM", raw, &p); err != nil {
+		return p, err
+	}
+	var all map[string]json.RawMessage
+	if err := decode("the VM", raw, &all); err != nil {
+		return p, err
+	}
+	for _, key := range unsupported {
+		if len(all[key]) > 0 && string(all[key]) != "null" {
+			return p, messages.Errorf(messages.CodeNotSupported, "resources.cloud_properties.%s is not supported", key).
+				WithHint("leave it out of the manifest")
+		}
+	}
+	return p, nil
 }
 
 // vm is a server in the making.
@@ -54,7 +77,7 @@ func (c *Cloud) createVM(ctx context.Context, s *cpi.Step, o *session, args mess
 	if v.networks, err = parseNetworks(args.Networks); err != nil {
 		return nil, err
 	}
-	if err := decode("the VM", args.CloudProperties, &v.own); err != nil {
+	if v.own, err = parseVM(args.CloudProperties); err != nil {
 		return nil, err
 	}
 	cid, err := s.Create(ctx, cpi.Maker{Find: v.find, Prepare: v.prepare, Post: v.post, Remove: v.remove, Undo: v.undo})
