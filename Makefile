@@ -10,8 +10,11 @@ PROGRAMS      := microbosh microbosh-agent microbosh-registry microbosh-cpi-open
 # The race detector needs a C compiler.
 RACE          := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 
+# Tests of a real machine, which only root can make, use these tools.
+ROOT_PACKAGES := iptables iproute2 e2fsprogs xfsprogs fdisk util-linux passwd
+
 .DEFAULT_GOAL := help
-.PHONY: help build test bench crash check lint generate demo clean openstack-up openstack-down test-openstack $(PROGRAMS)
+.PHONY: deps-root help build test bench crash check lint generate demo clean openstack-up openstack-down test-openstack $(PROGRAMS)
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +70,10 @@ openstack-down: ## stop it; its state stays in OPENSTACK_DIR
 
 test-openstack: build openstack-up ## run the conformance suite against the real OpenStack too
 	@MICROBOSH_BIN=$(BIN) MICROBOSH_OPENSTACK=$(OPENSTACK_DIR)/cloud.json $(GO) test -count=1 -v -timeout 20m ./test/conformance $(TESTFLAGS)
+
+deps-root: ## install (Debian) what the tests that need root look for
+	@command -v apt-get >/dev/null && apt-get update -q >/dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(ROOT_PACKAGES) >/dev/null
 
 clean: ## remove what was built
 	@rm -rf $(BIN) .demo
