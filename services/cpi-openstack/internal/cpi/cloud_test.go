@@ -118,13 +118,14 @@ func (c *toy) create(ctx context.Context, s *cpi.Step) (any, error) {
 
 // world is a bus, a cloud and the key of its CPIs.
 type world struct {
-	t    *testing.T
-	bus  *bustest.Bus
-	conn *bus.Conn
-	ring *seal.Ring
-	toy  *toy
-	uid  string
-	log  *logs
+	t     *testing.T
+	bus   *bustest.Bus
+	conn  *bus.Conn
+	ring  *seal.Ring
+	toy   *toy
+	uid   string
+	log   *logs
+	grace time.Duration // of CPIs that start from now on
 }
 
 // logs is what the CPIs said.
@@ -152,7 +153,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	b := bustest.Start(t)
-	return &world{t: t, bus: b, conn: b.Connect(t, "test"), ring: ring, toy: &toy{things: map[string]string{}}, uid: "k3v9q2m1xa", log: &logs{}}
+	return &world{t: t, bus: b, conn: b.Connect(t, "test"), ring: ring, toy: &toy{things: map[string]string{}}, uid: "k3v9q2m1xa", log: &logs{}, grace: 2 * time.Second}
 }
 
 // start runs a CPI and gives what ends it; it returns once the CPI has ended.
@@ -173,7 +174,7 @@ func (w *world) startAt(url string, settle time.Duration, more map[string]cpi.Me
 	conn := bustest.Connect(w.t, url, "cpi")
 	go func() {
 		done <- cpi.Run(ctx, cpi.Options{
-			Conn: conn, Ring: w.ring, Cloud: cloudName, Slots: 2, Settle: settle, Grace: 2 * time.Second,
+			Conn: conn, Ring: w.ring, Cloud: cloudName, Slots: 2, Settle: settle, Grace: w.grace,
 			Log: zerolog.New(zerolog.MultiLevelWriter(zerolog.NewTestWriter(w.t), w.log)), Methods: methods, Ready: func() { close(ready) },
 		})
 	}()

@@ -22,7 +22,7 @@ func (w *worker) handle(ctx context.Context, job *bus.Job) error {
 	go func() { done <- w.work(ctx, step) }()
 	ticker := time.NewTicker(messages.AckWait / 3)
 	defer ticker.Stop()
-	limit := time.Until(step.command.Deadline) + 2*w.Grace
+	limit := max(time.Until(step.command.Deadline), 0) + 2*w.Grace
 	for end := time.Now().Add(limit); ; {
 		select {
 		case err := <-done:

@@ -158,23 +158,37 @@ func TestBusRestartsInTheMiddle(t *testing.T) {
 	}
 }
 
-// A step that outlasts AckWait is held by the one that works on it.
+// A step that outlasts AckWait is held by the one that works on it, also when
+// its deadline has passed and it is only looked at.
 func TestLongStepIsHeld(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	runs := make(chan struct{}, 10)
-	long := map[string]cpi.Method{messages.MethodDetachDisk: {Run: func(ctx context.Context, _ *cpi.Step) (any, error) {
-		runs <- struct{}{}
-		return nil, cpi.Pause(ctx, 5*messages.AckWait/2)
-	}}}
-	w.start(time.Second, long)
-	w.start(time.Second, long)
-	w.send(messages.MethodDetachDisk, soon(), false)
-	if r := w.result(messages.MethodDetachDisk, final); r.Status != messages.ResultDone {
-		t.Errorf("result is %+v", r)
-	}
-	w.idle(messages.MethodDetachDisk)
-	if len(runs) != 1 {
-		t.Errorf("the step ran %d times", len(runs))
+	for name, tc := range map[string]struct {
+		method   string
+		creates  bool
+		deadline time.Time
+	}{
+		"at work":       {messages.MethodDetachDisk, false, soon()},
+		"the last look": {messages.MethodCreateVM, true, time.Now().Add(-time.Hour)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.grace = 5 * messages.AckWait
+			runs := make(chan struct{}, 10)
+			long := map[string]cpi.Method{tc.method: {Creates: tc.creates, Run: func(ctx context.Context, _ *cpi.Step) (any, error) {
+				runs <- struct{}{}
+				return nil, cpi.Pause(ctx, 5*messages.AckWait/2)
+			}}}
+			w.start(time.Second, long)
+			w.start(time.Second, long)
+			w.send(tc.method, tc.deadline, false)
+			if r := w.result(tc.method, final); r.Status != messages.ResultDone {
+				t.Errorf("result is %+v (%v)", r, r.Error)
+			}
+			w.idle(tc.method)
+			if len(runs) != 1 {
+				t.Errorf("the step ran %d times", len(runs))
+			}
+		})
 	}
 }
