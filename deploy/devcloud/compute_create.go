@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -165,6 +166,8 @@ func (c *Cloud) describe(s *server, imageRef, flavorRef, zone string, drive any,
 		return novaError(http.StatusBadRequest, "Image %s is not active.", i.ID)
 	case f.Disk > 0 && f.Disk < i.MinDisk:
 		return novaError(http.StatusBadRequest, "Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is %d bytes, minimum size is %d bytes.", f.Disk<<30, i.MinDisk<<30)
+	case !virtual(i.Properties["hypervisor_type"]):
+		return novaError(http.StatusBadRequest, "Invalid image metadata. Error: Hypervisor virt type '%s' is not valid", i.Properties["hypervisor_type"])
 	case f.RAM < i.MinRAM:
 		return novaError(http.StatusBadRequest, "Flavor's memory is too small for requested image.")
 	case s.Key != "" && c.keys[s.Key] == nil:
@@ -186,6 +189,13 @@ func (c *Cloud) describe(s *server, imageRef, flavorRef, zone string, drive any,
 		}
 	}
 	return nil
+}
+
+// virtual tells whether Nova knows a kind of hypervisor; an image need not name
+// one.
+func virtual(kind string) bool {
+	known := []string{"", "baremetal", "bhyve", "docker", "fake", "hyperv", "ironic", "kqemu", "kvm", "lxc", "lxd", "openvz", "parallels", "phyp", "qemu", "test", "uml", "vbox", "vmware", "vz", "xen", "zvm"}
+	return slices.Contains(known, strings.ToLower(kind))
 }
 
 // bootVolumes attaches the volumes of the block device mapping: those that

@@ -124,7 +124,7 @@ func BuildDev(o DevOptions) error {
 		Output: o.Output, Name: "microbosh-openstack-dev", Version: o.Version, APIVersion: 3, Formats: []string{"openstack-raw"},
 		CloudProperties: map[string]any{
 			"infrastructure": "openstack", "disk_format": "raw", "container_format": "bare", "os_type": "linux",
-			"os_distro": "dev", "architecture": "x86_64", "hypervisor": "devcloud",
+			"os_distro": "dev", "architecture": "x86_64",
 		},
 		ApplySpec: spec, Root: RootTar(root),
 	})

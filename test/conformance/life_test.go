@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"testing"
@@ -89,7 +90,7 @@ func lifeSteps() []step {
 }
 
 func (r *rig) newLife() *life {
-	return &life{rig: r, vmName: "vm-" + uuid.NewString(), stem: r.stemcell(), ip: r.address(77)}
+	return &life{rig: r, vmName: "vm-" + uuid.NewString(), stem: r.stemcell(), ip: r.address(byte(20 + rand.IntN(150)))}
 }
 
 // allocate gets the project a floating IP for the length of the test.
@@ -232,24 +233,4 @@ func (l *life) disks(want ...string) {
 	if err := l.ask(messages.SvcGetDisks, messages.VMArgs{VMCID: l.vm}, &have); err != nil || !slices.Equal(have, want) {
 		l.t.Errorf("get_disks says %v %v, want %v", have, err, want)
 	}
-}
-
-// shapes merges calls by method and path: everything that a cloud may take and
-// answer there.
-func shapes(calls []call) map[string]map[string]bool {
-	out := map[string]map[string]bool{}
-	for _, c := range calls {
-		at := c.Method + " " + c.Path
-		if out[at] == nil {
-			out[at] = map[string]bool{}
-		}
-		for _, k := range c.Body {
-			out[at]["asked "+k] = true
-		}
-		for _, k := range c.Shape {
-			out[at][http.StatusText(c.Status)+" answers "+k] = true
-		}
-		out[at]["status "+http.StatusText(c.Status)] = true
-	}
-	return out
 }

@@ -14,91 +14,94 @@ import (
 // message that names what is wrong, and nothing is left.
 func TestBadInput(t *testing.T) {
 	eachTarget(t, func(t *testing.T, cloud target) {
-		l := newRig(t, cloud).newLife()
-		steps := lifeSteps()
-		l.live(steps[0])
-		l.live(steps[1])
-		nowhere := uuid.NewString()
-		vm := func(change func(*messages.CreateVMArgs)) func(string) any {
-			return func(id string) any {
-				args := steps[1].args(l, id).(messages.CreateVMArgs)
-				args.Name = "vm-" + uuid.NewString()
-				args.Networks = map[string]messages.Network{"bosh": {Type: "manual", IP: l.address(78), CloudProperties: l.networks()["bosh"].CloudProperties}}
-				change(&args)
-				return args
-			}
-		}
-		disk := func(mib int, own string) func(string) any {
-			return func(id string) any {
-				return messages.CreateDiskArgs{SizeMiB: mib, CloudProperties: json.RawMessage(own), Tags: l.tags(id)}
-			}
-		}
-		for _, c := range []struct {
-			name, method string
-			args         any
-			want         messages.Code
-			says         string
-		}{
-			{"no VM named", messages.MethodDeleteVM, messages.DeleteVMArgs{Owner: l.vmStep}, messages.CodeMalformed, "VM"},
-			{"no owner named", messages.MethodDeleteVM, messages.DeleteVMArgs{VMCID: l.vm}, messages.CodeMalformed, "owner"},
-			{"an id that is a path", messages.MethodDeleteVM, messages.DeleteVMArgs{VMCID: "../images", Owner: l.vmStep}, messages.CodeMalformed, "VM"},
-			{"another's VM", messages.MethodDeleteVM, messages.DeleteVMArgs{VMCID: l.vm, Owner: "nobody123-create_vm-1"}, messages.CodeCloudForeign, l.vm},
-			{"another's image", messages.MethodDeleteStemcell, messages.DeleteStemcellArgs{CID: l.image, Owner: "nobody123-create_stemcell-1"}, messages.CodeCloudForeign, l.image},
-			{"no disk named", messages.MethodDeleteDisk, messages.DeleteDiskArgs{Owner: l.vmStep}, messages.CodeMalformed, "disk"},
-			{"no snapshot named", messages.MethodDeleteSnapshot, messages.DeleteSnapshotArgs{Owner: l.vmStep}, messages.CodeMalformed, "snapshot"},
-			{"nothing to reboot", messages.MethodRebootVM, messages.VMArgs{VMCID: nowhere}, messages.CodeCloudNotFound, nowhere},
-			{"no disk to attach", messages.MethodAttachDisk, messages.DiskArgs{VMCID: l.vm, DiskCID: nowhere}, messages.CodeCloudNotFound, nowhere},
-			{"no VM to attach to", messages.MethodAttachDisk, messages.DiskArgs{VMCID: nowhere, DiskCID: nowhere}, messages.CodeCloudNotFound, nowhere},
-			{"no disk to grow", messages.MethodResizeDisk, messages.ResizeDiskArgs{DiskCID: nowhere, SizeMiB: 2048}, messages.CodeCloudNotFound, nowhere},
-			{"no disk to snapshot", messages.MethodSnapshotDisk, func(id string) any {
-				return messages.SnapshotDiskArgs{DiskCID: nowhere, Tags: l.tags(id)}
-			}, messages.CodeCloudNotFound, nowhere},
-			{"a tiny disk", messages.MethodCreateDisk, disk(100, ""), messages.CodeManifestInvalid, "1 GiB"},
-			{"a negative disk", messages.MethodCreateDisk, disk(-1, ""), messages.CodeManifestInvalid, "1 GiB"},
-			{"a type of the wrong type", messages.MethodCreateDisk, disk(1024, `{"type":7}`), messages.CodeManifestInvalid, "cloud_properties"},
-			{"a volume type that is not there", messages.MethodCreateDisk, disk(1024, `{"type":"golden"}`), messages.CodeCloudNotFound, "golden"},
-			{"a flavor that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
-				a.CloudProperties = json.RawMessage(`{"instance_type":"m9.huge"}`)
-			}), messages.CodeCloudNotFound, "m9.huge"},
-			{"a flavor of the wrong type", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
-				a.CloudProperties = json.RawMessage(`{"instance_type":["m1.small"]}`)
-			}), messages.CodeManifestInvalid, "cloud_properties"},
-			{"a key that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
-				a.CloudProperties = json.RawMessage(`{"instance_type":"m1.small","key_name":"lost"}`)
-			}), messages.CodeCloudNotFound, "lost"},
-			{"a security group that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
-				a.CloudProperties = json.RawMessage(`{"instance_type":"m1.small","security_groups":["lost"]}`)
-			}), messages.CodeCloudNotFound, "lost"},
-			{"an image that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) { a.StemcellCID = nowhere }), messages.CodeCloudNotFound, nowhere},
-			{"a network that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
-				a.Networks = map[string]messages.Network{"bosh": {Type: "manual", IP: l.address(79), CloudProperties: json.RawMessage(`{"net_id":"` + nowhere + `"}`)}}
-			}), messages.CodeCloudNotFound, nowhere},
-			{"an address that is taken", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) { a.Networks = l.networks() }), messages.CodeCloudConflict, l.ip},
-			{"an address of elsewhere", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
-				n := a.Networks["bosh"]
-				n.IP = "10.254.254.254"
-				a.Networks["bosh"] = n
-			}), messages.CodeCloudInvalid, "10.254.254.254"},
-			{"a floating IP that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
-				a.Networks["vip"] = messages.Network{Type: "vip", IP: "203.0.113.250"}
-			}), messages.CodeCloudNotFound, "203.0.113.250"},
-			{"a light stemcell that is not there", messages.MethodCreateStemcell, func(id string) any {
-				return messages.CreateStemcellArgs{Stemcell: messages.StemcellRef{CID: nowhere}, Tags: l.tags(id)}
-			}, messages.CodeCloudNotFound, nowhere},
-			{"a method that is not there", "configure_networks", messages.VMArgs{VMCID: l.vm}, messages.CodeNotSupported, "configure_networks"},
-		} {
-			if said := l.refuse(c.want, c.method, c.args); !strings.Contains(said.Message, c.says) {
-				t.Errorf("%s: %q does not name %q", c.name, said.Message, c.says)
-			}
-		}
-		if have := count(l.admin.of(l.uid)); have != "1 server, 1 image, 1 port" {
-			t.Errorf("the cloud holds %q", have)
-		}
-		for _, s := range steps[len(steps)-2:] {
-			l.live(s)
-		}
-		l.denied()
+		badInput(newRig(t, cloud).newLife())
 	})
+}
+
+func badInput(l *life) {
+	t, steps := l.t, lifeSteps()
+	l.live(steps[0])
+	l.live(steps[1])
+	nowhere := uuid.NewString()
+	vm := func(change func(*messages.CreateVMArgs)) func(string) any {
+		return func(id string) any {
+			args := steps[1].args(l, id).(messages.CreateVMArgs)
+			args.Name = "vm-" + uuid.NewString()
+			args.Networks = map[string]messages.Network{"bosh": {Type: "manual", IP: l.address(201), CloudProperties: l.networks()["bosh"].CloudProperties}}
+			change(&args)
+			return args
+		}
+	}
+	disk := func(mib int, own string) func(string) any {
+		return func(id string) any {
+			return messages.CreateDiskArgs{SizeMiB: mib, CloudProperties: json.RawMessage(own), Tags: l.tags(id)}
+		}
+	}
+	for _, c := range []struct {
+		name, method string
+		args         any
+		want         messages.Code
+		says         string
+	}{
+		{"no VM named", messages.MethodDeleteVM, messages.DeleteVMArgs{Owner: l.vmStep}, messages.CodeMalformed, "VM"},
+		{"no owner named", messages.MethodDeleteVM, messages.DeleteVMArgs{VMCID: l.vm}, messages.CodeMalformed, "owner"},
+		{"an id that is a path", messages.MethodDeleteVM, messages.DeleteVMArgs{VMCID: "../images", Owner: l.vmStep}, messages.CodeMalformed, "VM"},
+		{"another's VM", messages.MethodDeleteVM, messages.DeleteVMArgs{VMCID: l.vm, Owner: "nobody123-create_vm-1"}, messages.CodeCloudForeign, l.vm},
+		{"another's image", messages.MethodDeleteStemcell, messages.DeleteStemcellArgs{CID: l.image, Owner: "nobody123-create_stemcell-1"}, messages.CodeCloudForeign, l.image},
+		{"no disk named", messages.MethodDeleteDisk, messages.DeleteDiskArgs{Owner: l.vmStep}, messages.CodeMalformed, "disk"},
+		{"no snapshot named", messages.MethodDeleteSnapshot, messages.DeleteSnapshotArgs{Owner: l.vmStep}, messages.CodeMalformed, "snapshot"},
+		{"nothing to reboot", messages.MethodRebootVM, messages.VMArgs{VMCID: nowhere}, messages.CodeCloudNotFound, nowhere},
+		{"no disk to attach", messages.MethodAttachDisk, messages.DiskArgs{VMCID: l.vm, DiskCID: nowhere}, messages.CodeCloudNotFound, nowhere},
+		{"no VM to attach to", messages.MethodAttachDisk, messages.DiskArgs{VMCID: nowhere, DiskCID: nowhere}, messages.CodeCloudNotFound, nowhere},
+		{"no disk to grow", messages.MethodResizeDisk, messages.ResizeDiskArgs{DiskCID: nowhere, SizeMiB: 2048}, messages.CodeCloudNotFound, nowhere},
+		{"no disk to snapshot", messages.MethodSnapshotDisk, func(id string) any {
+			return messages.SnapshotDiskArgs{DiskCID: nowhere, Tags: l.tags(id)}
+		}, messages.CodeCloudNotFound, nowhere},
+		{"a tiny disk", messages.MethodCreateDisk, disk(100, ""), messages.CodeManifestInvalid, "1 GiB"},
+		{"a negative disk", messages.MethodCreateDisk, disk(-1, ""), messages.CodeManifestInvalid, "1 GiB"},
+		{"a type of the wrong type", messages.MethodCreateDisk, disk(1024, `{"type":7}`), messages.CodeManifestInvalid, "cloud_properties"},
+		{"a volume type that is not there", messages.MethodCreateDisk, disk(1024, `{"type":"golden"}`), messages.CodeCloudNotFound, "golden"},
+		{"a flavor that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
+			a.CloudProperties = json.RawMessage(`{"instance_type":"m9.huge"}`)
+		}), messages.CodeCloudNotFound, "m9.huge"},
+		{"a flavor of the wrong type", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
+			a.CloudProperties = json.RawMessage(`{"instance_type":["m1.small"]}`)
+		}), messages.CodeManifestInvalid, "cloud_properties"},
+		{"a key that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
+			a.CloudProperties = json.RawMessage(`{"instance_type":"m1.small","key_name":"lost"}`)
+		}), messages.CodeCloudNotFound, "lost"},
+		{"a security group that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
+			a.CloudProperties = json.RawMessage(`{"instance_type":"m1.small","security_groups":["lost"]}`)
+		}), messages.CodeCloudNotFound, "lost"},
+		{"an image that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) { a.StemcellCID = nowhere }), messages.CodeCloudNotFound, nowhere},
+		{"a network that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
+			a.Networks = map[string]messages.Network{"bosh": {Type: "manual", IP: l.address(202), CloudProperties: json.RawMessage(`{"net_id":"` + nowhere + `"}`)}}
+		}), messages.CodeCloudNotFound, nowhere},
+		{"an address that is taken", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) { a.Networks = l.networks() }), messages.CodeCloudConflict, l.ip},
+		{"an address of elsewhere", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
+			n := a.Networks["bosh"]
+			n.IP = "10.254.254.254"
+			a.Networks["bosh"] = n
+		}), messages.CodeCloudInvalid, "10.254.254.254"},
+		{"a floating IP that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
+			a.Networks["vip"] = messages.Network{Type: "vip", IP: "203.0.113.250"}
+		}), messages.CodeCloudNotFound, "203.0.113.250"},
+		{"a light stemcell that is not there", messages.MethodCreateStemcell, func(id string) any {
+			return messages.CreateStemcellArgs{Stemcell: messages.StemcellRef{CID: nowhere}, Tags: l.tags(id)}
+		}, messages.CodeCloudNotFound, nowhere},
+		{"a method that is not there", "configure_networks", messages.VMArgs{VMCID: l.vm}, messages.CodeNotSupported, "configure_networks"},
+	} {
+		if said := l.refuse(c.want, c.method, c.args); !strings.Contains(said.Message, c.says) {
+			t.Errorf("%s: %q does not name %q", c.name, said.Message, c.says)
+		}
+	}
+	if have := count(l.admin.of(l.uid)); have != "1 server, 1 image, 1 port" {
+		t.Errorf("the cloud holds %q", have)
+	}
+	for _, s := range steps[len(steps)-2:] {
+		l.live(s)
+	}
+	l.denied()
 }
 
 // denied is refused for who asks, not for what.
