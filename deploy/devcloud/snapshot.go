@@ -18,11 +18,17 @@ type snapshot struct {
 
 func (c *Cloud) snapshotDir(id string) string { return filepath.Join(c.o.Dir, "snapshots", id) }
 
+// detail is a snapshot with what only a long listing and a look at it tell.
+func (s *snapshot) detail() m {
+	out := s.json()
+	out["os-extended-snapshot-attributes:progress"] = "100%"
+	return out
+}
+
 func (s *snapshot) json() m {
 	return m{
 		"id": s.ID, "name": s.Name, "description": orNull(s.Description), "status": s.Status, "volume_id": s.VolumeID, "size": s.Size,
 		"metadata": copied(s.Metadata), "created_at": s.Created.Format(cinderTime), "updated_at": s.Created.Format(cinderTime),
-		"os-extended-snapshot-attributes:progress": "100%",
 	}
 }
 
@@ -37,10 +43,10 @@ func (c *Cloud) snapshotRoutes(private func(string, endpoint), root string) {
 		}
 	}
 	private("POST "+root+"/snapshots", c.createSnapshot)
-	private("GET "+root+"/snapshots", c.listSnapshots)
-	private("GET "+root+"/snapshots/detail", c.listSnapshots)
+	private("GET "+root+"/snapshots", c.listSnapshots((*snapshot).json))
+	private("GET "+root+"/snapshots/detail", c.listSnapshots((*snapshot).detail))
 	private("GET "+root+"/snapshots/{id}", with(func(s *snapshot) (int, any, error) {
-		return http.StatusOK, m{"snapshot": s.json()}, nil
+		return http.StatusOK, m{"snapshot": s.detail()}, nil
 	}))
 	private("DELETE "+root+"/snapshots/{id}", with(c.deleteSnapshot))
 	metadata(private, root+"/snapshots", func(id string) (map[string]string, error) {
@@ -106,20 +112,22 @@ func (c *Cloud) createSnapshot(r *http.Request) (int, any, error) {
 	return http.StatusAccepted, body, nil
 }
 
-func (c *Cloud) listSnapshots(r *http.Request) (int, any, error) {
-	q := r.URL.Query()
-	list := listed(c.snapshots, func(s *snapshot) bool {
-		return matches(q.Get("name"), s.Name) && matches(q.Get("volume_id"), s.VolumeID) && matches(q.Get("status"), s.Status)
-	})
-	list, next, err := page(r, list, 1000)
-	if err != nil {
-		return 0, nil, err
+func (c *Cloud) listSnapshots(tell func(*snapshot) m) endpoint {
+	return func(r *http.Request) (int, any, error) {
+		q := r.URL.Query()
+		list := listed(c.snapshots, func(s *snapshot) bool {
+			return matches(q.Get("name"), s.Name) && matches(q.Get("volume_id"), s.VolumeID) && matches(q.Get("status"), s.Status)
+		})
+		list, next, err := page(r, list, 1000)
+		if err != nil {
+			return 0, nil, err
+		}
+		found := []m{}
+		for _, s := range list {
+			found = append(found, tell(s))
+		}
+		return http.StatusOK, c.links(m{"snapshots": found}, "snapshots_links", next), nil
 	}
-	found := []m{}
-	for _, s := range list {
-		found = append(found, s.json())
-	}
-	return http.StatusOK, c.links(m{"snapshots": found}, "snapshots_links", next), nil
 }
 
 func (c *Cloud) deleteSnapshot(s *snapshot) (int, any, error) {

@@ -46,9 +46,16 @@ func (c *Cloud) volumeJSON(v *volume) m {
 		"metadata": copied(v.Metadata), "availability_zone": v.Zone, "volume_type": v.Type, "attachments": attachments,
 		"snapshot_id": orNull(v.Source), "source_volid": nil, "created_at": v.Created.Format(cinderTime),
 		"updated_at": v.Updated.Format(cinderTime), "bootable": bootable, "encrypted": false, "multiattach": false,
-		"user_id": userID, "replication_status": nil, "consistencygroup_id": nil, "os-vol-tenant-attr:tenant_id": c.projectID,
+		"user_id": userID, "replication_status": nil, "consistencygroup_id": nil,
 		"links": []m{{"rel": "self", "href": c.URL() + "/volume/v3/" + c.projectID + "/volumes/" + v.ID}},
 	}
+}
+
+// volumeDetail is a volume with what only a long listing and a look at it tell.
+func (c *Cloud) volumeDetail(v *volume) m {
+	out := c.volumeJSON(v)
+	out["os-vol-tenant-attr:tenant_id"] = c.projectID
+	return out
 }
 
 func copied(in map[string]string) map[string]string {

@@ -53,7 +53,7 @@ func (c *Cloud) volumeRoutes(open, private func(string, endpoint)) {
 	project("GET "+root+"/volumes", c.listVolumes(false))
 	project("GET "+root+"/volumes/detail", c.listVolumes(true))
 	project("GET "+root+"/volumes/{id}", c.withVolume(func(v *volume, _ *http.Request) (int, any, error) {
-		return http.StatusOK, m{"volume": c.volumeJSON(v)}, nil
+		return http.StatusOK, m{"volume": c.volumeDetail(v)}, nil
 	}))
 	project("PUT "+root+"/volumes/{id}", c.withVolume(c.updateVolume))
 	project("DELETE "+root+"/volumes/{id}", c.withVolume(c.deleteVolume))
@@ -123,7 +123,7 @@ func (c *Cloud) listVolumes(detail bool) endpoint {
 		found := []m{}
 		for _, v := range list {
 			if detail {
-				found = append(found, c.volumeJSON(v))
+				found = append(found, c.volumeDetail(v))
 			} else {
 				found = append(found, m{"id": v.ID, "name": v.Name, "links": []m{}})
 			}

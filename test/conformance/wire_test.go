@@ -49,6 +49,7 @@ func newWire(t testing.TB) *wire {
 var (
 	address   = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)`)
 	idPattern = regexp.MustCompile(`[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}|[a-z0-9]+-[a-z_]+-\d+`)
+	flavorID  = regexp.MustCompile(`/flavors/[^/]+$`)
 )
 
 // through gives the address that leads over the wire to the cloud's.
@@ -150,6 +151,9 @@ func shorten(path string) string {
 			path = "/" + rest
 			break
 		}
+	}
+	if !strings.HasSuffix(path, "/detail") {
+		path = flavorID.ReplaceAllString(path, "/flavors/*")
 	}
 	return idPattern.ReplaceAllString(path, "*")
 }
