@@ -195,7 +195,7 @@ func (l *Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	l.t.Helper()
 	cmd := exec.CommandContext(ctx, filepath.Join(l.bin, "microbosh"), args...)
 	cmd.Dir = l.Dir
-	cmd.Env = append(os.Environ(), "HOME="+l.Dir, "XDG_CONFIG_HOME=", "MICROBOSH_MANIFEST="+l.Manifest, "MICROBOSH_BUS=", "MICROBOSH_KEYS=")
+	cmd.Env = append(os.Environ(), "HOME="+l.Dir, "XDG_CONFIG_HOME=", "MICROBOSH_MANIFEST="+l.Manifest, "MICROBOSH_BUS=", "MICROBOSH_KEYS=", "MICROBOSH_SETTLE=1s")
 	if l.Bus != nil {
 		url, err := embed.ReadAddress(l.state)
 		if err != nil {

@@ -36,7 +36,7 @@ func (a *app) open(ctx context.Context, folder string, looks bool) (*session, er
 		}
 		return &session{conn: conn, keys: a.keys}, nil
 	}
-	st, err := stack.Start(ctx, stack.Options{Dir: folder, Host: a.host, BusOnly: looks, Wait: a.wait, Log: a.stackLog()})
+	st, err := stack.Start(ctx, stack.Options{Dir: folder, Host: a.host, BusOnly: looks, Settle: a.getenv("MICROBOSH_SETTLE"), Wait: a.wait, Log: a.stackLog()})
 	if err != nil {
 		return nil, interruptedOr(ctx, err)
 	}

@@ -31,8 +31,9 @@ type Options struct {
 
 	Wait time.Duration // for the bus of who holds the folder, default 20s
 
-	BusOnly bool // nothing that could go on with a run: for commands that only look
-	Cloud   bool // also devcloud, in <Dir>/devcloud
+	BusOnly bool   // nothing that could go on with a run: for commands that only look
+	Settle  string // the CPI's --settle; "" = its default
+	Cloud   bool   // also devcloud, in <Dir>/devcloud
 
 	Log zerolog.Logger // what happens to the children
 }
@@ -224,7 +225,10 @@ func (s *Stack) run(ctx context.Context) error {
 func (s *Stack) parts(self, url, registry string) []program {
 	on := func(more ...string) []string { return append(more, "--bus", url, "--keys", s.Keys()) }
 	cpi := on()
-	if s.o.Cloud {
+	switch {
+	case s.o.Settle != "":
+		cpi = on("--settle", s.o.Settle)
+	case s.o.Cloud:
 		cpi = on("--settle", "1s") // devcloud shows at once what it made
 	}
 	return []program{
