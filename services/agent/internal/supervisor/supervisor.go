@@ -33,6 +33,7 @@ const (
 	Starting = "starting"
 	Failing  = "failing"
 	Stopped  = "stopped"
+	Unknown  = "unknown" // nobody can say
 )
 
 // Event is something that befell a process. Monit's words.

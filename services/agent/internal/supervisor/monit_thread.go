@@ -1,0 +1,6 @@
+package supervisor
+
+import "runtime"
+
+// lockThread ties the goroutine to its thread, which ends with it.
+func lockThread() { runtime.LockOSThread() }
