@@ -58,8 +58,12 @@ crash: build ## kill at every message, and live through SEEDS random histories
 bench: build ## measure whole deploys, alone and many at once
 	@MICROBOSH_BIN=$(BIN) $(GO) test -count=1 -v -timeout 0 ./test/bench -bench.run
 
-demo: build ## deploy and delete a micro BOSH on this machine (KEEP=1 keeps it)
-	@KEEP=$(KEEP) $(GO) run ./deploy/examples/dev/demo
+# As root the servers of the demo are real machines, in a network of their own.
+# A demo that is kept is looked at from outside, so its servers are processes.
+HYPERVISOR    ?= $(if $(KEEP),rootless,$(shell [ "$$(id -u)" = 0 ] && [ -e /dev/loop-control ] && unshare -m -n true 2>/dev/null && echo namespace || echo rootless))
+
+demo: build ## deploy and delete a micro BOSH on this machine (KEEP=1 keeps it, HYPERVISOR=namespace|rootless)
+	@KEEP=$(KEEP) $(if $(filter namespace,$(HYPERVISOR)),$(BIN)/devcloud --network) $(GO) run ./deploy/examples/dev/demo
 
 OPENSTACK_DIR ?= $(or $(MICROBOSH_OPENSTACK_DIR),/tmp/microbosh-openstack)
 openstack-up: ## bring a real OpenStack up on this machine (as root, Debian 12), in OPENSTACK_DIR

@@ -3,6 +3,7 @@ package namespace
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"syscall"
@@ -13,6 +14,9 @@ import (
 
 // entered marks a process that lives in a network of its own.
 const entered = "DEVCLOUD_NETWORK"
+
+// hostVariable tells microbosh where servers reach it.
+const hostVariable = "MICROBOSH_HOST"
 
 // Entered tells whether this process is in a network that Enter made.
 func Entered() bool { return os.Getenv(entered) != "" }
@@ -38,7 +42,7 @@ func Available() error {
 }
 
 // Enter runs a command in a network namespace of its own, with a loopback and
-// nothing else, and returns its exit code.
+// the servers' bridge and nothing else, and returns its exit code.
 func Enter(args []string) (int, error) {
 	if len(args) == 0 {
 		return 0, errors.New("cannot enter a network: no command is given")
@@ -76,8 +80,18 @@ func becomeEntered() error {
 	if err := netlink.LinkSetUp(lo); err != nil {
 		return fmt.Errorf("cannot bring the loopback up: %w", err)
 	}
+	// The bridge is there before devcloud, so that a bus can listen on it.
+	gateway, err := makeBridge(netip.MustParsePrefix(Subnet))
+	if err != nil {
+		return err
+	}
 	if err := os.Setenv(entered, "entered"); err != nil {
 		return err
+	}
+	if os.Getenv(hostVariable) == "" {
+		if err := os.Setenv(hostVariable, gateway.String()); err != nil {
+			return err
+		}
 	}
 	return unix.Exec(os.Args[1], os.Args[1:], os.Environ())
 }

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/microbosh/microbosh/deploy/devcloud"
+	"github.com/microbosh/microbosh/deploy/devcloud/namespace"
 	"github.com/microbosh/microbosh/deploy/devcloud/rootless"
 )
 
@@ -32,6 +33,7 @@ const (
 // The test's program is devcloud, and a server's keeper, when it is told so.
 func TestMain(m *testing.M) {
 	rootless.Keep()
+	namespace.Init()
 	if os.Getenv(runVariable) != "" {
 		main()
 		return

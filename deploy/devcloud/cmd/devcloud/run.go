@@ -25,9 +25,9 @@ import (
 )
 
 type settings struct {
-	listen, dir, passwordFile, subnet string
-	latency                           time.Duration
-	noBoot                            bool
+	listen, dir, passwordFile, subnet, hypervisor string
+	latency                                       time.Duration
+	noBoot                                        bool
 }
 
 func run(ctx context.Context, log zerolog.Logger, s settings) error {
@@ -48,13 +48,17 @@ func run(ctx context.Context, log zerolog.Logger, s settings) error {
 		return err
 	}
 	o := devcloud.Options{Listen: s.listen, Dir: s.dir, Password: secret, Latency: s.latency, Subnet: subnet, Log: log}
+	var cloud *devcloud.Cloud
 	if !s.noBoot {
-		if o.Hypervisor, err = rootless.New(rootless.Options{Log: log}); err != nil {
+		var end func() error
+		// Nothing boots before the cloud is there.
+		size := func(folder string) int64 { return cloud.VolumeSize(folder) }
+		if o.Hypervisor, o.Subnet, end, err = choose(ctx, log, s.hypervisor, subnet, size); err != nil {
 			return err
 		}
+		defer func() { _ = end() }() // its sockets end with the program anyway
 	}
-	cloud, err := open(o)
-	if err != nil {
+	if cloud, err = open(o); err != nil {
 		return err
 	}
 	if err := cloud.WriteFiles(); err != nil {
