@@ -48,9 +48,12 @@ type imageReader struct {
 }
 
 func (i *imageReader) open() error {
-	archive, err := find(i.s.Path, contextReader{i.ctx, i.f}, memberImage)
-	if err != nil {
-		return err
+	var archive io.Reader = contextReader{i.ctx, i.f}
+	if !i.s.bare {
+		var err error
+		if archive, err = find(i.s.Path, archive, memberImage); err != nil {
+			return err
+		}
 	}
 	if archive == nil {
 		return invalid(i.s.Path, "Stemcell image file is missing")

@@ -44,6 +44,8 @@ type Stemcell struct {
 	Formats         []string
 	CloudProperties map[string]any
 	ApplySpec       json.RawMessage // nil when it is no micro stemcell
+
+	bare bool // Path is the member image itself
 }
 
 // mf is stemcell.MF. The nodes keep a version of 3.10 from becoming 3.1.

@@ -1,4 +1,5 @@
-// Command microbosh-cpi-openstack executes step commands on an OpenStack.
+// Command microbosh-cpi-openstack executes step commands on an OpenStack. As
+// `exec`, or installed as `cpi`, it is a CPI that BOSH can call.
 package main
 
 import (
@@ -11,11 +12,18 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/microbosh/microbosh/pkg/daemon"
+	"github.com/microbosh/microbosh/services/cpi-openstack/internal/executable"
 )
 
 const program = "microbosh-cpi-openstack"
 
 func main() {
+	if config, called, err := asCPI(os.Args, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, program+":", err)
+		os.Exit(2)
+	} else if called {
+		os.Exit(executable.Main(context.Background(), config))
+	}
 	o, err := parse(os.Args[1:], os.Stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -71,6 +71,10 @@ func (s *Step) Progress(message string, done, total int64) {
 	if soon {
 		return
 	}
+	if s.worker.Conn == nil {
+		s.Log.Info().Int64("done", done).Int64("total", total).Str("what", message).Msg("progress")
+		return
+	}
 	_, name, _, _ := messages.ParseStepID(s.ID())
 	data, err := messages.Envelope{
 		ID: uuid.NewString(), Type: messages.Type(messages.ClassEvent, messages.EventProgress), Source: s.worker.source, Time: now,

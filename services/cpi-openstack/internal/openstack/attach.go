@@ -31,6 +31,9 @@ func (c *Cloud) attachDisk(ctx context.Context, s *cpi.Step, o *session, args me
 	if err != nil {
 		return nil, err
 	}
+	if args.VMName == "" && o.trusting {
+		args.VMName = server.Name
+	}
 	if args.VMName != "" {
 		if err := c.registry.setDisk(ctx, args.VMName, args.DiskCID, device, addressesOf(server, "fixed")); err != nil {
 			return nil, err
@@ -179,6 +182,9 @@ func (c *Cloud) detachDisk(ctx context.Context, s *cpi.Step, o *session, args me
 	if err == nil {
 		if err := o.detach(ctx, s, args); err != nil {
 			return nil, err
+		}
+		if args.VMName == "" && o.trusting {
+			args.VMName = server.Name
 		}
 		if args.VMName != "" {
 			return nil, c.registry.setDisk(ctx, args.VMName, args.DiskCID, "", addressesOf(server, "fixed"))

@@ -3,6 +3,7 @@ package openstack
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"regexp"
 
 	"github.com/gophercloud/gophercloud/v2/pagination"
@@ -35,20 +36,36 @@ type Options struct {
 	Bus      Bus
 	Ring     *seal.Ring // the CPI's: tells clouds and settings apart, opens replies
 	Keys     string     // folder with registry.xpub and registry.http
-	Registry string     // file with the registry's url
-	Trusting bool       // a Director's CPI: who names a CID owns what it names
+	Registry string     // file with the registry's url; trusting: the url itself, "" = there is none
+
+	// Trusting is a Director's CPI: who names a CID owns what it names, a
+	// stemcell is its image, and settings go where the properties say.
+	Trusting bool
 }
 
 // Cloud is the CPI's methods.
 type Cloud struct {
-	registry registry
+	registry keeper
 	sessions sessions
+}
+
+// keeper keeps settings for the agents that ask for them.
+type keeper interface {
+	endpoint() (string, error)
+	store(ctx context.Context, name string, settings []byte, addresses []string, revision uint64) ([]byte, uint64, error)
+	get(ctx context.Context, name string) ([]byte, uint64, error)
+	setDisk(ctx context.Context, name, disk, path string, addresses []string) error
+	delete(ctx context.Context, name string) error
 }
 
 // New makes the methods; nothing is contacted or read before one is used.
 func New(o Options) *Cloud {
+	var settings keeper = registry{bus: o.Bus, ring: o.Ring, keys: o.Keys, address: o.Registry}
+	if o.Trusting {
+		settings = httpRegistry{url: o.Registry, client: &http.Client{Timeout: answerTimeout}}
+	}
 	return &Cloud{
-		registry: registry{bus: o.Bus, ring: o.Ring, keys: o.Keys, address: o.Registry},
+		registry: settings,
 		sessions: sessions{ring: o.Ring, trusting: o.Trusting, open: map[string]*slot{}},
 	}
 }

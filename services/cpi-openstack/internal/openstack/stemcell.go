@@ -103,7 +103,11 @@ func (u *upload) open(context.Context) error {
 			WithHint("deploy from the CPI's host, or name an image that the cloud already has")
 	}
 	u.step.Progress("verifying the stemcell", 0, ref.Size)
-	found, err := stemcell.Open(ref.Path)
+	read := stemcell.Open
+	if u.session.trusting {
+		read = stemcell.OpenImage
+	}
+	found, err := read(ref.Path)
 	if err != nil {
 		return err
 	}

@@ -77,6 +77,13 @@ func (c *Cloud) deleteVM(ctx context.Context, _ *cpi.Step, o *session, args mess
 			return nil, err
 		}
 	}
+	if o.trusting {
+		if server, err := o.getServer(ctx, args.VMCID); err == nil {
+			args.Owner, args.Name = first(server.Metadata[tagStep], args.Owner), first(args.Name, server.Name)
+		} else if !notFound(err) {
+			return nil, err
+		}
+	}
 	if err := o.deleteServer(ctx, args.VMCID, args.Owner); err != nil {
 		return nil, err
 	}
