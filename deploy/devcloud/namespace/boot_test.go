@@ -72,8 +72,8 @@ const settings = `{"agent_id":"bm-1","vm":{"name":"vm-1"},"mbus":"https://vcap:s
 	"iptables":{"drop_output":["10.0.0.9"]},
 	"env":{"bosh":{"password":"$6$salt$hash"}},"registry":{"endpoint":""},"server":{"name":"vm-1"}}`
 
-// image is a stemcell's root with the agent and nothing else.
-func image(t *testing.T) string {
+// image is a stemcell's root with the agent, and scripts beside it.
+func image(t *testing.T, scripts map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	agent := filepath.Join(dir, "agent")
@@ -89,6 +89,11 @@ func image(t *testing.T) string {
 	must(t, w.WriteHeader(&tar.Header{Name: "var/vcap/bosh/bin/bosh-agent", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(data))}))
 	_, err = w.Write(data)
 	must(t, err)
+	for name, text := range scripts {
+		must(t, w.WriteHeader(&tar.Header{Name: "var/vcap/bosh/bin/" + name, Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(text))}))
+		_, err = w.Write([]byte(text))
+		must(t, err)
+	}
 	must(t, w.Close())
 	path := filepath.Join(dir, "root.img")
 	must(t, os.WriteFile(path, b.Bytes(), 0o600))
@@ -98,7 +103,10 @@ func image(t *testing.T) string {
 type server struct {
 	*testing.T
 	devcloud.Machine
-	guest devcloud.Guest
+	guest      devcloud.Guest
+	ctx        context.Context
+	hypervisor *namespace.Hypervisor
+	dir        string
 }
 
 // call asks the agent over https.
@@ -184,73 +192,124 @@ func (s *server) is(command, want string) {
 	}
 }
 
+// newServer makes a server that is not booted yet.
+func newServer(t *testing.T, scripts map[string]string) *server {
+	t.Helper()
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	t.Cleanup(cancel)
+	h, err := namespace.New(ctx, namespace.Options{Size: func(string) int64 { return 256 << 20 }, Log: zerolog.Nop()})
+	must(t, err)
+	t.Cleanup(func() { must(t, h.Close()) })
+	s := &server{T: t, ctx: ctx, hypervisor: h, dir: dir}
+	s.guest = devcloud.Guest{
+		ID: "s", Name: "vm-1", Dir: filepath.Join(dir, "servers", "s"), Address: netip.MustParseAddr("10.20.0.7"),
+		Image: devcloud.Image{ID: "i", Path: image(t, scripts)}, UserData: []byte(settings), Key: "ssh-ed25519 A b",
+		Disks: map[string]string{"/dev/sdb": s.volume("ephemeral"), "/dev/sdc": s.volume("0123456789abcdef0123456789")},
+	}
+	return s
+}
+
+func (s *server) volume(id string) string {
+	s.Helper()
+	path := filepath.Join(s.dir, "volumes", id)
+	must(s.T, os.MkdirAll(path, 0o700))
+	return path
+}
+
+// boot returns when the agent answers.
+func (s *server) boot() {
+	s.Helper()
+	begin := time.Now()
+	var err error
+	s.Machine, err = s.hypervisor.Boot(s.ctx, s.guest)
+	if err != nil {
+		s.Fatalf("%v\n%s", err, s.console())
+	}
+	s.Cleanup(func() { _ = s.Stop(false) })
+	up := time.Since(begin)
+	if got := string(s.call("ping")); got != `"pong"` {
+		s.Fatalf("got %s", got)
+	}
+	s.Logf("agent started after %v, answered after %v", up, time.Since(begin))
+}
+
+// check looks at what every boot must come to.
+func (s *server) check() {
+	s.Helper()
+	s.is("hostname", "bm-1")
+	s.is("ip -4 -o addr show dev eth0 | awk '{print $4}'; ip route show default | awk '{print $3}'", "10.20.0.7/16\n10.20.0.1")
+	s.is("getent shadow root vcap | cut -d: -f2; cat /home/vcap/.ssh/authorized_keys", "$6$salt$hash\n$6$salt$hash\nssh-ed25519 A b")
+	s.is("iptables -S agent-filter | grep -c -e 10.0.0.9 -e 169.254.169.254; iptables -S OUTPUT | grep -c agent-filter", "2\n1")
+	s.is("findmnt -n -o FSTYPE /var/vcap/data; findmnt -n -o FSTYPE /tmp; cat /etc/cron.allow", "ext4\ntmpfs\nvcap")
+	s.is("stat -c '%a %U:%G' /var/vcap/data/sys/log /tmp; readlink /var/vcap/sys", "750 root:vcap\n770 root:vcap\ndata/sys")
+	s.is("grep -c ' /var/vcap/data ' /proc/self/mountinfo; cat /proc/swaps | wc -l", "1\n1")
+}
+
 func TestAnAgentMakesARealMachine(t *testing.T) {
 	inNetwork(t, func(t *testing.T) {
 		name, err := os.Hostname()
 		must(t, err)
-		dir := t.TempDir()
-		ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
-		defer cancel()
-		h, err := namespace.New(ctx, namespace.Options{Size: func(string) int64 { return 256 << 20 }, Log: zerolog.Nop()})
-		must(t, err)
-		defer h.Close()
-		volume := func(id string) string {
-			path := filepath.Join(dir, "volumes", id)
-			must(t, os.MkdirAll(path, 0o700))
-			return path
-		}
-		s := &server{T: t, guest: devcloud.Guest{
-			ID: "s", Name: "vm-1", Dir: filepath.Join(dir, "servers", "s"), Address: netip.MustParseAddr("10.20.0.7"),
-			Image: devcloud.Image{ID: "i", Path: image(t)}, UserData: []byte(settings), Key: "ssh-ed25519 A b",
-			Disks: map[string]string{"/dev/sdb": volume("ephemeral"), "/dev/sdc": volume("0123456789abcdef0123456789")},
-		}}
-		boot := func() {
-			t.Helper()
-			begin := time.Now()
-			s.Machine, err = h.Boot(ctx, s.guest)
-			if err != nil {
-				t.Fatalf("%v\n%s", err, s.console())
-			}
-			up := time.Since(begin)
-			if got := string(s.call("ping")); got != `"pong"` {
-				t.Fatalf("got %s", got)
-			}
-			t.Logf("agent started after %v, answered after %v", up, time.Since(begin))
-		}
-		check := func() {
-			t.Helper()
-			s.is("hostname", "bm-1")
-			s.is("ip -4 -o addr show dev eth0 | awk '{print $4}'; ip route show default | awk '{print $3}'", "10.20.0.7/16\n10.20.0.1")
-			s.is("getent shadow vcap | cut -d: -f2; cat /home/vcap/.ssh/authorized_keys", "$6$salt$hash\nssh-ed25519 A b")
-			s.is("iptables -S agent-filter | grep -c -e 10.0.0.9 -e 169.254.169.254", "2")
-			s.is("findmnt -n -o FSTYPE /var/vcap/data; findmnt -n -o FSTYPE /tmp; cat /etc/cron.allow", "ext4\ntmpfs\nvcap")
-			s.is("grep -c ' /var/vcap/data ' /proc/self/mountinfo; cat /proc/swaps | wc -l", "1\n1")
-		}
-		boot()
-		defer func() { _ = s.Stop(false) }()
-		check()
+		s := newServer(t, nil)
+		s.boot()
+		s.check()
 		s.task("mount_disk", "vol-1")
 		s.is("findmnt -n -o FSTYPE /var/vcap/store; echo kept > /var/vcap/store/file; echo mine > /var/vcap/data/file", "ext4")
-		must(t, s.Attach("/dev/sdd", volume("plugged"))) // while it runs
+		must(t, s.Attach("/dev/sdd", s.volume("plugged"))) // while it runs
 		s.is("readlink /dev/disk/by-id/virtio-plugged; [ -b /dev/sdd ] && echo there", "../../sdd\nthere")
 		must(t, s.Detach("/dev/sdd"))
 		s.is("ls /dev/sdd /dev/disk/by-id/virtio-plugged 2>/dev/null | wc -l", "0")
 
 		must(t, s.Stop(true)) // and the metadata is gone at the next boot: settings are the cached ones
 		s.guest.UserData = nil
-		boot()
-		check()
+		s.boot()
+		s.check()
 		s.is("cat /var/vcap/store/file /var/vcap/data/file", "kept\nmine")
 		must(t, s.Stop(false))
-		must(t, h.Remove(s.guest))
-		if left, _ := filepath.Glob(filepath.Join(dir, "servers", "*")); len(left) > 0 {
+		must(t, s.hypervisor.Remove(s.guest))
+		if left, _ := filepath.Glob(filepath.Join(s.dir, "servers", "*")); len(left) > 0 {
 			t.Errorf("left over: %v", left)
 		}
 		if now, err := os.Hostname(); err != nil || now != name {
 			t.Errorf("the host is called %s now", now)
 		}
-		if text, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(text), dir) {
+		if text, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(text), s.dir) {
 			t.Errorf("a mount is left on the host: %v", err)
 		}
+	})
+}
+
+// killer stands before a tool and kills the agent before and after its first
+// run.
+const killer = `#!/bin/bash
+tool=${0##*/}
+mkdir -p /var/vcap/killed
+PATH=/usr/sbin:/sbin:/usr/bin:/bin
+if [ ! -e "/var/vcap/killed/$tool.1" ]; then
+  touch "/var/vcap/killed/$tool.1"; kill -9 $PPID; exit 1
+fi
+"$tool" "$@"
+code=$?
+if [ ! -e "/var/vcap/killed/$tool.2" ]; then
+  touch "/var/vcap/killed/$tool.2"; kill -9 $PPID
+fi
+exit $code
+`
+
+// Whatever tool a step has just begun or ended when the agent is killed, the
+// next agent comes to the same machine.
+func TestAnAgentKilledAroundEveryTool(t *testing.T) {
+	inNetwork(t, func(t *testing.T) {
+		scripts := map[string]string{}
+		tools := strings.Fields("iptables ip6tables useradd chpasswd blkid sfdisk mkswap mke2fs")
+		for _, tool := range tools {
+			scripts[tool] = killer
+		}
+		s := newServer(t, scripts)
+		s.boot()
+		s.check()
+		s.is("ls /var/vcap/killed | wc -l", fmt.Sprint(2*len(tools)))
+		s.task("mount_disk", "vol-1")
+		s.is("findmnt -n -o FSTYPE /var/vcap/store", "ext4")
 	})
 }
