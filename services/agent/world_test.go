@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -53,7 +54,9 @@ type vm struct {
 	*testing.T
 	base     string
 	metadata string
-	mbus     string // what the settings say
+	mbus     string         // what the settings say
+	env      map[string]any // more of the settings' env.bosh
+	args     []string       // more of the agent's
 	bus      *bustest.Bus
 	conn     *bus.Conn
 	beats    chan messages.Heartbeat
@@ -129,18 +132,16 @@ func (v *vm) serveMetadata() {
 			"type": "dynamic", "ip": "127.9.0.7", "netmask": "255.255.255.0", "gateway": "127.9.0.1", "default": []string{"dns", "gateway"},
 		}},
 		"disks": map[string]any{"system": "/dev/sda", "persistent": map[string]any{}},
-		"env":   map[string]any{"bosh": map[string]any{"password": "$6$secret-hash"}},
-	}
-	body, err := json.Marshal(settings)
-	if err != nil {
-		v.Fatal(err)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/latest/user-data" {
 			http.NotFound(w, r)
 			return
 		}
-		_, _ = w.Write(body)
+		env := map[string]any{"password": "$6$secret-hash"}
+		maps.Copy(env, v.env)
+		settings["env"] = map[string]any{"bosh": env}
+		_ = json.NewEncoder(w).Encode(settings)
 	}))
 	v.Cleanup(server.Close)
 	v.metadata = server.URL
@@ -173,7 +174,8 @@ func (v *vm) start() {
 		v.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(path, "-c", "-I", "openstack", "-P", "rootless", "-b", v.base, "--metadata", v.metadata)
+	args := append([]string{"-c", "-I", "openstack", "-P", "rootless", "-b", v.base, "--metadata", v.metadata}, v.args...)
+	cmd := exec.Command(path, args...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -16,7 +16,6 @@ import (
 	"github.com/microbosh/microbosh/services/agent/internal/disk"
 	"github.com/microbosh/microbosh/services/agent/internal/home"
 	"github.com/microbosh/microbosh/services/agent/internal/mbus"
-	"github.com/microbosh/microbosh/services/agent/internal/supervisor"
 	"github.com/microbosh/microbosh/services/agent/internal/task"
 	"github.com/microbosh/microbosh/services/agent/internal/vitals"
 )
@@ -46,9 +45,6 @@ func run(ctx context.Context, c Config, log zerolog.Logger) (again bool, err err
 	if err != nil {
 		return false, err
 	}
-	if c.Supervisor != "builtin" {
-		log.Warn().Str("asked", c.Supervisor).Msg("the builtin supervisor runs the jobs, from the same monit files")
-	}
 	sources, err := bootstrap.Sources(bootstrap.SourcesOptions{
 		Home: dir, Infrastructure: c.Infrastructure, Metadata: c.Metadata, ConfigFile: c.ConfigFile, Media: machine, Log: log,
 	})
@@ -74,7 +70,11 @@ func run(ctx context.Context, c Config, log zerolog.Logger) (again bool, err err
 		return false, err
 	}
 	voice := newVoice(boot.AgentID, c, log)
-	jobs, err := supervisor.NewBuiltin(supervisor.Options{Home: dir, Listener: voice, Log: log})
+	jobs, beside, err := newSupervisor(ctx, c, dir, voice, log)
+	if err != nil {
+		return false, err
+	}
+	crypt, err := newCrypt(boot)
 	if err != nil {
 		return false, err
 	}
@@ -89,14 +89,17 @@ func run(ctx context.Context, c Config, log zerolog.Logger) (again bool, err err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return jobs.Run(ctx) })
+	for _, run := range beside {
+		group.Go(func() error { return run(ctx) })
+	}
 	group.Go(func() error { return tasks.Run(ctx) })
-	group.Go(func() error { return serve(ctx, c, boot, actions, blobs, voice, log) })
+	group.Go(func() error { return serve(ctx, c, boot, crypt, actions, blobs, voice, log) })
 	err = group.Wait()
 	return restart.Load(), err
 }
 
 // serve listens on the mbus that the settings name.
-func serve(ctx context.Context, c Config, boot bootstrap.State, actions *action.Dispatcher, blobs *blobstore.Blobs, voice *voice, log zerolog.Logger) error {
+func serve(ctx context.Context, c Config, boot bootstrap.State, crypt *mbus.Crypt, actions *action.Dispatcher, blobs *blobstore.Blobs, voice *voice, log zerolog.Logger) error {
 	ready := func() {
 		if c.Ready == nil {
 			return
@@ -123,7 +126,7 @@ func serve(ctx context.Context, c Config, boot bootstrap.State, actions *action.
 		if err != nil || conn == nil {
 			return err
 		}
-		err = converse(ctx, conn, boot.AgentID, actions, voice, ready, log)
+		err = converse(ctx, conn, boot.AgentID, crypt, actions, voice, ready, log)
 		conn.Close()
 		if ctx.Err() != nil {
 			return nil
@@ -136,8 +139,8 @@ func serve(ctx context.Context, c Config, boot bootstrap.State, actions *action.
 }
 
 // converse listens and speaks until ctx ends or the bus refuses.
-func converse(ctx context.Context, conn *bus.Conn, agentID string, actions *action.Dispatcher, voice *voice, ready func(), log zerolog.Logger) error {
-	server, err := mbus.NewNATS(mbus.NATSOptions{Bus: onBus{conn}, AgentID: agentID, Dispatcher: actions, Log: log})
+func converse(ctx context.Context, conn *bus.Conn, agentID string, crypt *mbus.Crypt, actions *action.Dispatcher, voice *voice, ready func(), log zerolog.Logger) error {
+	server, err := mbus.NewNATS(mbus.NATSOptions{Bus: onBus{conn}, AgentID: agentID, Dispatcher: actions, Crypt: crypt, Log: log})
 	if err != nil {
 		return err
 	}

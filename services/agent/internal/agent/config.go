@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net/url"
 	"time"
 
@@ -23,6 +24,7 @@ type Config struct {
 	Platform       string
 	Root           string
 	Alerts         bool
+	SMTPPort       int
 	Heartbeat      time.Duration // 0: none but the first
 	Supervisor     string
 	ConfigFile     string
@@ -50,10 +52,10 @@ func Parse(args []string, words io.Writer) (Config, error) {
 	f.StringVar(&c.Infrastructure, "I", "openstack", "infrastructure: openstack, aws, dummy")
 	f.StringVar(&c.Platform, "P", "rootless", "platform: ubuntu, centos, debian, linux change this machine, rootless records")
 	f.StringVar(&c.Root, "r", "", "root folder (default: what the base folder lies in)")
-	f.IntVar(&smtp, "t", 2825, "SMTP port of monit's alerts; the builtin supervisor needs none")
+	f.IntVar(&smtp, "t", 2825, "SMTP port of monit's alerts; the builtin supervisor needs none, 0 is a free one")
 	f.BoolVar(&noAlerts, "no-alerts", false, "send no alerts")
 	f.IntVar(&beat, "h", int(messages.HeartbeatInterval.Seconds()), "seconds between heartbeats, 0 for none")
-	f.StringVar(&c.Supervisor, "M", "builtin", "supervisor: builtin")
+	f.StringVar(&c.Supervisor, "M", "builtin", "supervisor: builtin, or monit, which must be installed")
 	f.StringVar(&c.ConfigFile, "C", "", "agent.json that names the sources of settings")
 	f.StringVar(&c.Metadata, "metadata", "", "URL of the metadata service (default http://169.254.169.254)")
 	f.BoolVar(&c.Version, "v", false, "print the version")
@@ -64,15 +66,19 @@ func Parse(args []string, words io.Writer) (Config, error) {
 		return c, fmt.Errorf("cannot use the argument %q: there are only flags", f.Arg(0))
 	}
 	const longest = 24 * 60 * 60
+	if smtp < 0 || smtp > math.MaxUint16 {
+		return c, errors.New("cannot use -t: it is no port")
+	}
 	if beat < 0 || beat > longest {
 		return c, errors.New("cannot use -h: it is a number of seconds")
 	}
 	c.Configure = c.Configure || c.ConfigFile != "" // as today's command line means it
+	c.SMTPPort = smtp
 	c.Alerts, c.Heartbeat = !noAlerts, time.Duration(beat)*time.Second
 	switch c.Supervisor {
 	case "builtin", "monit", "dummy", "dummy-nats":
 	default:
-		return c, fmt.Errorf("supervisor '%s' not found: this agent knows 'builtin'", c.Supervisor)
+		return c, fmt.Errorf("supervisor '%s' not found: this agent knows 'builtin' and 'monit'", c.Supervisor)
 	}
 	options, err := blobstoreOptions(store)
 	if err != nil {

@@ -27,7 +27,8 @@ type voice struct {
 
 	conn   atomic.Pointer[bus.Conn]
 	states chan string
-	events chan supervisor.Event
+	events chan alert.Mail
+	logins chan [2]string // title, summary
 }
 
 var _ supervisor.Listener = (*voice)(nil)
@@ -39,7 +40,8 @@ const waiting = 256
 func newVoice(agentID string, c Config, log zerolog.Logger) *voice {
 	return &voice{
 		agentID: agentID, every: c.Heartbeat, alerts: c.Alerts, log: log,
-		states: make(chan string, waiting), events: make(chan supervisor.Event, waiting),
+		states: make(chan string, waiting), events: make(chan alert.Mail, waiting),
+		logins: make(chan [2]string, waiting),
 	}
 }
 
@@ -52,9 +54,20 @@ func (v *voice) StateChanged(jobState string) {
 }
 
 // Happened makes an alert be sent.
-func (v *voice) Happened(e supervisor.Event) {
+func (v *voice) Happened(e supervisor.Event) { v.mailed(alert.Mail{What: e}) }
+
+// mailed is what monit says over SMTP.
+func (v *voice) mailed(m alert.Mail) {
 	select {
-	case v.events <- e:
+	case v.events <- m:
+	default:
+	}
+}
+
+// loggedIn makes the alert of a login be sent.
+func (v *voice) loggedIn(title, summary string) {
+	select {
+	case v.logins <- [2]string{title, summary}:
 	default:
 	}
 }
@@ -94,8 +107,10 @@ func (v *voice) run(ctx context.Context, conn *bus.Conn, d *action.Dispatcher) e
 			v.beat(d.Heartbeat(d.JobState()))
 		case state := <-v.states:
 			v.beat(d.Heartbeat(state))
-		case e := <-v.events:
-			v.warn(d, e)
+		case m := <-v.events:
+			v.warn(d, m)
+		case l := <-v.logins:
+			v.say(messages.AlertSubject(v.agentID), alert.OfLogin(newID(), time.Now(), l[0], l[1]))
 		}
 	}
 }
@@ -105,15 +120,25 @@ func (v *voice) beat(b messages.Heartbeat) {
 }
 
 // warn leaves out alerts of a VM without a job, as nobody could place them.
-func (v *voice) warn(d *action.Dispatcher, e supervisor.Event) {
+func (v *voice) warn(d *action.Dispatcher, m alert.Mail) {
 	if !v.alerts || d.Heartbeat("").Job == nil {
 		return
 	}
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails: the runtime ends the program first
-	if a, ok := alert.New(fmt.Sprintf("%x", id), time.Now(), d.Addresses(), e); ok {
+	if m.ID == "" {
+		m.ID = newID()
+	}
+	if m.At.IsZero() {
+		m.At = time.Now()
+	}
+	if a, ok := alert.New(m.ID, m.At, d.Addresses(), m.What); ok {
 		v.say(messages.AlertSubject(v.agentID), a)
 	}
+}
+
+func newID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails: the runtime ends the program first
+	return fmt.Sprintf("%x", id)
 }
 
 func (v *voice) say(subject string, what any) {

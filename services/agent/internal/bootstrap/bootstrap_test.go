@@ -151,7 +151,7 @@ func TestSettingsSources(t *testing.T) {
 			w.answers["/instances/vm-1/settings"] = `{"settings":7}`
 		}, fails: "Invalid response received from Bosh registry"},
 		"no agent id": {given: func(w *world) { w.file("settings.json", `{"mbus":"nats://x"}`) }, fails: "step update_agent_id"},
-		"encrypted messages are asked for": {given: func(w *world) {
+		"half of the keys of encrypted messages": {given: func(w *world) {
 			w.file("settings.json", strings.Replace(settings, `"password"`, `"credentials":{"crypt_key":"k"},"password"`, 1))
 		}, fails: "step update_credentials"},
 	}

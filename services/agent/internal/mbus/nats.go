@@ -25,7 +25,8 @@ type NATSOptions struct {
 	Bus        Bus
 	AgentID    string
 	Dispatcher Dispatcher
-	Parallel   int // requests that may wait for their answer, default 256
+	Crypt      *Crypt // with it, only encrypted messages are taken and sent
+	Parallel   int    // requests that may wait for their answer, default 256
 	Log        zerolog.Logger
 }
 
@@ -76,6 +77,14 @@ func (n *NATS) Run(ctx context.Context, ready func()) error {
 }
 
 func (n *NATS) receive(ctx context.Context, data []byte) {
+	session := ""
+	if n.o.Crypt != nil {
+		var err error
+		if data, session, err = n.o.Crypt.Open(data); err != nil {
+			n.o.Log.Warn().AnErr("err", err).Msg("a message that is not encrypted as agreed is dropped")
+			return
+		}
+	}
 	req, err := Parse(data)
 	if err != nil {
 		n.o.Log.Warn().AnErr("err", err).Int("bytes", len(data)).Msg("a message that is no request is dropped")
@@ -88,7 +97,7 @@ func (n *NATS) receive(ctx context.Context, data []byte) {
 	select {
 	case n.slots <- struct{}{}:
 	default:
-		n.reply(req, Exception(fmt.Sprintf("too many requests: %d wait for their answers", n.o.Parallel)))
+		n.reply(req, session, Exception(fmt.Sprintf("too many requests: %d wait for their answers", n.o.Parallel)))
 		return
 	}
 	n.mu.Lock()
@@ -100,15 +109,29 @@ func (n *NATS) receive(ctx context.Context, data []byte) {
 	answer := n.o.Dispatcher.Dispatch(req)
 	n.answers.Go(func() {
 		defer func() { <-n.slots }()
-		n.reply(req, answer(ctx))
+		n.reply(req, session, answer(ctx))
 	})
 }
 
-func (n *NATS) reply(req messages.AgentRequest, reply messages.AgentReply) {
-	if err := n.o.Bus.Publish(req.ReplyTo, Encode(reply, MaxReply)); err != nil {
+func (n *NATS) reply(req messages.AgentRequest, session string, reply messages.AgentReply) {
+	limit := MaxReply
+	if n.o.Crypt != nil {
+		limit = MaxReply / cryptGrowth
+	}
+	body, err := Encode(reply, limit), error(nil)
+	if n.o.Crypt != nil {
+		body, err = n.o.Crypt.Seal(session, body)
+	}
+	if err == nil {
+		err = n.o.Bus.Publish(req.ReplyTo, body)
+	}
+	if err != nil {
 		n.o.Log.Warn().AnErr("err", err).Str("op", clip(req.Method)).Msg("an answer could not be sent")
 	}
 }
+
+// cryptGrowth is how much larger a reply is when it is quoted and encoded.
+const cryptGrowth = 3
 
 func clip(s string) string {
 	const longest = 64
