@@ -11,7 +11,7 @@ PROGRAMS      := microbosh microbosh-agent microbosh-registry microbosh-cpi-open
 RACE          := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 
 # Tests of a real machine, which only root can make, use these tools.
-ROOT_PACKAGES := iptables iproute2 e2fsprogs xfsprogs fdisk util-linux passwd
+ROOT_PACKAGES := iptables iproute2 e2fsprogs xfsprogs fdisk util-linux passwd monit ruby
 
 .DEFAULT_GOAL := help
 .PHONY: deps-root help build test bench crash check lint generate demo clean openstack-up openstack-down test-openstack $(PROGRAMS)
