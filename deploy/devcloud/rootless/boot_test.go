@@ -280,6 +280,29 @@ func TestVolumes(t *testing.T) {
 	}
 }
 
+func link(name, target string) tar.Header {
+	return tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: target}
+}
+
+// Links that stay in the image stay what they are; absolute ones mean its root.
+func TestUnpackLinks(t *testing.T) {
+	t.Parallel()
+	image := write(t, file("etc/issue", "x"), link("a/b/one", "../../etc/issue"), link("a/b/two", "/etc/issue"), link("a/root", "/"),
+		link("top", "/etc"), tar.Header{Name: "a/hard", Typeflag: tar.TypeLink, Linkname: "etc/issue"})
+	dir := filepath.Join(t.TempDir(), "root")
+	if err := rootless.Unpack(t.Context(), image, dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a/b/one", "a/b/two", "a/root/etc/issue", "top/issue", "a/hard"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != "x" {
+			t.Errorf("%s is %q, %v", name, b, err)
+		}
+		if got, err := filepath.EvalSymlinks(filepath.Join(dir, name)); err != nil || !strings.HasPrefix(got, dir+"/") {
+			t.Errorf("%s leads to %s, %v", name, got, err)
+		}
+	}
+}
+
 func TestUnpack(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -289,9 +312,16 @@ func TestUnpack(t *testing.T) {
 		"outside":        {[]tar.Header{file("../evil", "x")}, "outside"},
 		"absolute":       {[]tar.Header{file("/evil", "x")}, "outside"},
 		"behind symlink": {[]tar.Header{{Name: "way", Typeflag: tar.TypeSymlink, Linkname: "/tmp"}, file("way/evil", "x")}, "way/evil"},
-		"a device":       {[]tar.Header{{Name: "dev/null", Typeflag: tar.TypeChar}}, "neither file"},
-		"twice":          {[]tar.Header{file("a", "x"), file("a", "y")}, "exists"},
-		"empty":          {nil, "empty"},
+		"link out":       {[]tar.Header{link("a/way", "../../etc")}, "leads out"},
+		"link out later": {[]tar.Header{link("here", "."), link("way", "here/..")}, "leads out"},
+		"link by a link": {[]tar.Header{link("a/b/c", "../.."), link("a/b/c/way", "../x")}, "behind the link"},
+		"hard link out":  {[]tar.Header{{Name: "a", Typeflag: tar.TypeLink, Linkname: "../../etc/passwd"}}, "leads out"},
+		"hard link to a link": {[]tar.Header{
+			link("a/b/up", "../.."), {Name: "up", Typeflag: tar.TypeLink, Linkname: "a/b/up"},
+		}, "is no file"},
+		"a device": {[]tar.Header{{Name: "dev/null", Typeflag: tar.TypeChar}}, "neither file"},
+		"twice":    {[]tar.Header{file("a", "x"), file("a", "y")}, "exists"},
+		"empty":    {nil, "empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

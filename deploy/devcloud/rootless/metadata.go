@@ -72,7 +72,7 @@ type ownerKey struct{}
 
 func ownersOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if uid, _ := r.Context().Value(ownerKey{}).(int); uid > 0 && uid != os.Getuid() {
+		if uid, ok := r.Context().Value(ownerKey{}).(int); !ok || uid != 0 && uid != os.Getuid() {
 			http.Error(w, "this metadata is another user's", http.StatusForbidden)
 			return
 		}

@@ -9,13 +9,17 @@ import (
 	"strings"
 )
 
+// nobody owns a connection of which the kernel tells nothing. An IPv6 socket
+// that was connected to an IPv4 address is one.
+const nobody = -1
+
 // owner is the user of a local program's end of a connection, as the kernel
-// tells; 0 when it does not.
+// tells.
 func owner(from, to net.Addr) int {
 	local, remote := kernelAddress(from), kernelAddress(to)
 	f, err := os.Open("/proc/net/tcp")
 	if err != nil || local == "" {
-		return 0
+		return nobody
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
@@ -24,12 +28,12 @@ func owner(from, to net.Addr) int {
 		if len(fields) > 7 && fields[1] == local && fields[2] == remote {
 			uid, err := strconv.Atoi(fields[7])
 			if err != nil {
-				return 0
+				return nobody
 			}
 			return uid
 		}
 	}
-	return 0
+	return nobody
 }
 
 // kernelAddress writes an IPv4 address as /proc/net/tcp does.

@@ -18,22 +18,46 @@ func processes() map[int]int {
 		return parents
 	}
 	for _, path := range stats {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			continue // it ended
-		}
-		// The name stands in parentheses and may hold anything.
-		at := bytes.LastIndexByte(b, ')')
-		fields := strings.Fields(string(b[at+1:]))
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if err != nil || len(fields) < 2 || fields[0] == "Z" {
+		if err != nil {
 			continue
 		}
-		if parent, err := strconv.Atoi(fields[1]); err == nil {
-			parents[pid] = parent
+		if above, ok := parent(pid); ok {
+			parents[pid] = above
 		}
 	}
 	return parents
+}
+
+// parent is a living process's.
+func parent(pid int) (int, bool) {
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return 0, false // it ended
+	}
+	// The name stands in parentheses and may hold anything.
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) < 2 || fields[0] == "Z" {
+		return 0, false
+	}
+	above, err := strconv.Atoi(fields[1])
+	return above, err == nil
+}
+
+// below tells whether a process descends from another.
+func below(pid, ancestor int) bool {
+	const deepest = 1000 // pids that are reused meanwhile may make a circle
+	for range deepest {
+		above, ok := parent(pid)
+		if !ok || above <= 1 {
+			return false
+		}
+		if above == ancestor {
+			return true
+		}
+		pid = above
+	}
+	return false
 }
 
 // descendants are the living processes below pid.
@@ -61,7 +85,7 @@ func sweep(root string) {
 		for pid := range processes() {
 			if pid != os.Getpid() && belongs(pid, root) {
 				left++
-				_ = syscall.Kill(pid, syscall.SIGKILL) // it may be gone already
+				kill(pid, syscall.SIGKILL, func() bool { return belongs(pid, root) })
 				awaitEnd(pid)
 			}
 		}

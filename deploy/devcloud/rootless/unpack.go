@@ -18,7 +18,8 @@ const (
 )
 
 // unpack writes the tar to dir, aside first so that a half of it is never taken
-// for the whole. os.Root keeps every name inside, also behind symlinks.
+// for the whole. os.Root keeps every name inside, also behind symlinks, and no
+// symlink leads out: other programs follow them later.
 func unpack(ctx context.Context, image, dir string) error {
 	f, err := os.Open(image)
 	if err != nil {
@@ -86,9 +87,9 @@ func member(root *os.Root, name string, h *tar.Header, r io.Reader) error {
 	case tar.TypeReg:
 		return writeFile(root, name, h, r)
 	case tar.TypeSymlink:
-		return root.Symlink(h.Linkname, name)
+		return symlink(root, name, h.Linkname)
 	case tar.TypeLink:
-		return root.Link(filepath.Clean(h.Linkname), name)
+		return link(root, name, filepath.Clean(h.Linkname))
 	}
 	return errors.New("it is neither file, folder nor link")
 }
