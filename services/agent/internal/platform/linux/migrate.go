@@ -26,7 +26,7 @@ func (l *Linux) migrationFile() string { return l.dir.Bosh("disk_migration.json"
 // Migrate copies the old disk's files, compares the copy with them, and makes
 // the new disk the store. It may be repeated after a kill at any point.
 func (l *Linux) Migrate(ctx context.Context, from, to string) error {
-	old, fresh, err := l.pair(from, to)
+	old, fresh, err := l.pair(ctx, from, to)
 	if err != nil {
 		return err
 	}
@@ -72,11 +72,11 @@ func (l *Linux) forget() error {
 
 // pair finds both partitions; without devices they are what is mounted at the
 // store and beside it.
-func (l *Linux) pair(from, to string) (old, fresh block, err error) {
-	if old, err = l.diskOrMount(from, l.store()); err != nil {
+func (l *Linux) pair(ctx context.Context, from, to string) (old, fresh block, err error) {
+	if old, err = l.diskOrMount(ctx, from, l.store()); err != nil {
 		return old, fresh, err
 	}
-	if fresh, err = l.diskOrMount(to, l.target()); err != nil {
+	if fresh, err = l.diskOrMount(ctx, to, l.target()); err != nil {
 		return old, fresh, err
 	}
 	if old.device == fresh.device {
@@ -85,13 +85,17 @@ func (l *Linux) pair(from, to string) (old, fresh block, err error) {
 	return old, fresh, nil
 }
 
-func (l *Linux) diskOrMount(device, point string) (block, error) {
+func (l *Linux) diskOrMount(ctx context.Context, device, point string) (block, error) {
 	if device != "" {
-		part, ok, err := partOf(device)
-		if err == nil && !ok {
-			err = fmt.Errorf("cannot migrate the disk: %s has no partition", device)
+		disk, err := openBlock(device)
+		if err != nil {
+			return block{}, err
 		}
-		return part, err
+		part, err := disk.known(ctx, 1)
+		if err != nil {
+			return block{}, fmt.Errorf("cannot migrate the disk: %w", err)
+		}
+		return part, nil
 	}
 	mounted, err := readMounts()
 	if err != nil {

@@ -164,6 +164,7 @@ func (v *vm) disk(device string, mib int64) (backing string, loop *os.File) {
 		if err == nil {
 			v.must(os.MkdirAll(filepath.Dir(device), 0o755))
 			v.must(unix.Mknod(device, unix.S_IFBLK|0o600, int(unix.Mkdev(major, uint32(n)))))
+			v.Cleanup(func() { loop.Close() }) // the last close frees the device
 			return backing, loop
 		}
 		loop.Close()
