@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -83,7 +84,7 @@ func TestApplyRefusesWhatItCannotTrust(t *testing.T) {
 	v.boot()
 	v.beat("")
 	erb := v.spec(map[string]string{"templates/ctl.sh": "<%= p('x') %>"})
-	v.refused(v.run("apply", "", erb), "failed to process configuration template 'templates/ctl.sh'")
+	v.refused(v.run("apply", "", erb), "failed to process configuration template 'templates/ctl.sh'") // no property x, or no ruby
 	changed := v.spec(nil)
 	if err := os.WriteFile(filepath.Join(v.base, "micro_bosh", "data", "cache", "greeting"), []byte("other"), 0o600); err != nil {
 		t.Fatal(err)
@@ -144,4 +145,24 @@ func (v *vm) pingUntilAnswered() messages.AgentReply {
 	}
 	v.Fatal("nobody answers")
 	return messages.AgentReply{}
+}
+
+// Where there is a ruby, the agent renders, and anew for another spec.
+func TestERB(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("ruby"); err != nil {
+		t.Skip("ruby is not installed: `make deps-root` installs Debian's")
+	}
+	v := newVM(t)
+	v.boot()
+	v.beat("")
+	spec := v.spec(map[string]string{
+		"job.MF":            "---\nname: web\ntemplates:\n  ctl.sh: bin/ctl\n  web.erb: config/web\n",
+		"templates/web.erb": "<%= p('web.word') %> <%= name %>/<%= index %>\n",
+	})
+	for _, word := range []string{"one", "two"} {
+		spec["properties"] = map[string]any{"web": map[string]string{"word": word}}
+		v.want(v.run("apply", "", spec), `"applied"`)
+		v.file("jobs/web/config/web", word+" bosh/0\n", 0o640)
+	}
 }

@@ -22,10 +22,11 @@ import (
 
 // Options say what a lab runs.
 type Options struct {
-	Orchestrators int  // default 1
-	CPIs          int  // default 1
-	Proxies       bool // each service reaches the bus through a proxy of its own
-	Quiet         bool // programs log as in production, not everything
+	Orchestrators int    // default 1
+	CPIs          int    // default 1
+	Proxies       bool   // each service reaches the bus through a proxy of its own
+	Mbus          string // of the manifest, default nats://
+	Quiet         bool   // programs log as in production, not everything
 }
 
 // Lab is a whole system on loopback.
@@ -44,6 +45,7 @@ type Lab struct {
 
 	t     testing.TB
 	quiet bool
+	mbus  string
 	state string
 	bin   string
 	url   string // of devcloud
@@ -57,7 +59,10 @@ func Alone(t testing.TB) *Lab { t.Helper(); return alone(t, Options{}) }
 
 func alone(t testing.TB, o Options) *Lab {
 	t.Helper()
-	l := &Lab{quiet: o.Quiet, t: t, Dir: t.TempDir(), Name: "micro", bin: Programs(t)}
+	if o.Mbus == "" {
+		o.Mbus = "nats://"
+	}
+	l := &Lab{quiet: o.Quiet, mbus: o.Mbus, t: t, Dir: t.TempDir(), Name: "micro", bin: Programs(t)}
 	l.state = filepath.Join(l.Dir, "state")
 	if err := os.MkdirAll(l.state, 0o700); err != nil {
 		t.Fatal(err)
@@ -155,10 +160,10 @@ cloud:
   plugin: openstack
   properties:
     openstack: {auth_url: "%s/identity/v3", username: admin, api_key: %s-cloud, tenant: demo}
-    agent: {mbus: "nats://"}
+    agent: {mbus: "%s"}
 apply_spec:
   properties: {hm: {password: "%s-hm%s"}}
-`, l.Name, Marker, disk, l.url, Marker, Marker, extra)
+`, l.Name, Marker, disk, l.url, Marker, l.mbus, Marker, extra)
 	if err := os.WriteFile(l.Manifest, []byte(text), 0o600); err != nil {
 		l.t.Fatal(err)
 	}

@@ -51,6 +51,9 @@ func prepare(ctx context.Context, d *Dispatcher, c call) (any, error) {
 	if err := s.checkBlobs(); err != nil {
 		return nil, err
 	}
+	if err := d.completeNetworks(ctx, &s); err != nil {
+		return nil, err
+	}
 	if _, err := d.unpackPackages(ctx, s); err != nil {
 		return nil, err
 	}

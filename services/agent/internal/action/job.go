@@ -1,8 +1,10 @@
 package action
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,16 +12,27 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/microbosh/microbosh/pkg/erb"
 	"github.com/microbosh/microbosh/services/agent/internal/home"
 )
 
-// jobFolder depends on the rendered archive where there is one, as the same
-// template renders differently for another spec.
+// jobFolder depends on the rendered archive where there is one, else on the
+// spec, as the same template renders differently for another one.
 func (d *Dispatcher) jobFolder(s spec, t blob) (installed, error) {
 	if s.Rendered != nil {
 		return d.folder("jobs", t, s.Rendered.SHA1)
 	}
-	return d.folder("jobs", t, t.SHA1)
+	at, err := d.folder("jobs", t, t.SHA1)
+	if err != nil {
+		return at, err
+	}
+	raw, err := json.Marshal(s.raw)
+	if err != nil {
+		return at, err
+	}
+	sum := sha256.Sum256(raw)
+	at.dir += "-" + hex.EncodeToString(sum[:8])
+	return at, nil
 }
 
 // unpackJobs puts each job template into its folder.
@@ -39,7 +52,7 @@ func (d *Dispatcher) unpackJobs(ctx context.Context, s spec) ([]installed, error
 		if err == nil && !there(at.dir) {
 			out := filepath.Join(rendered, t.Name)
 			if s.Rendered == nil {
-				out, err = d.stageJob(ctx, filepath.Join(stage, fmt.Sprint(i)), t)
+				out, err = d.stageJob(ctx, filepath.Join(stage, fmt.Sprint(i)), s, t)
 			} else if !there(rendered) {
 				err = d.unpack(ctx, *s.Rendered, rendered)
 			}
@@ -55,9 +68,9 @@ func (d *Dispatcher) unpackJobs(ctx context.Context, s spec) ([]installed, error
 	return all, nil
 }
 
-// stageJob unpacks a job as its release has it and copies its templates to
-// where its manifest wants them. Nothing is rendered: this agent has no Ruby.
-func (d *Dispatcher) stageJob(ctx context.Context, stage string, t blob) (out string, err error) {
+// stageJob unpacks a job as its release has it and renders its templates to
+// where its manifest wants them. ERB takes a ruby on the machine.
+func (d *Dispatcher) stageJob(ctx context.Context, stage string, s spec, t blob) (out string, err error) {
 	source := filepath.Join(stage, "source")
 	if err := d.unpack(ctx, t, source); err != nil {
 		return "", err
@@ -84,36 +97,50 @@ func (d *Dispatcher) stageJob(ctx context.Context, stage string, t blob) (out st
 	if err != nil {
 		return "", fmt.Errorf("malformed job manifest job.MF: %w", err)
 	}
-	for _, pair := range templates {
-		if err := place(from, to, filepath.Join("templates", pair.source), pair.target, true); err != nil {
-			return "", err
-		}
-	}
 	monits, err := fs.Glob(from.FS(), "*.monit")
 	if err != nil {
 		return "", err
 	}
 	for _, name := range append(monits, "monit") {
-		if err := place(from, to, name, name, false); err != nil {
+		templates = append(templates, pair{name, name})
+	}
+	var files []erb.File
+	var targets []string
+	for i, p := range templates {
+		source, needed := filepath.Join("templates", p.source), true
+		if i >= len(templates)-len(monits)-1 {
+			source, needed = p.source, false
+		}
+		content, err := from.ReadFile(source)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && !needed:
+			continue
+		case errors.Is(err, fs.ErrNotExist):
+			return "", fmt.Errorf("template '%s' doesn't exist", source)
+		case err != nil:
+			return "", fmt.Errorf("cannot read template '%s': %w", source, err)
+		}
+		files, targets = append(files, erb.File{Name: source, Text: content}), append(targets, p.target)
+	}
+	raw, err := json.Marshal(s.raw)
+	if err != nil {
+		return "", err
+	}
+	if err := erb.Render(ctx, raw, files); err != nil {
+		if errors.Is(err, erb.ErrNoRuby) {
+			err = fmt.Errorf("%w; it holds ERB: install ruby on the VM or send a rendered_templates_archive", err)
+		}
+		return "", err
+	}
+	for i, f := range files {
+		if err := write(to, targets[i], f.Text); err != nil {
 			return "", err
 		}
 	}
 	return out, nil
 }
 
-func place(from, to *os.Root, source, target string, needed bool) error {
-	content, err := from.ReadFile(source)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && !needed:
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("template '%s' doesn't exist", source)
-	case err != nil:
-		return fmt.Errorf("cannot read template '%s': %w", source, err)
-	}
-	if _, after, ok := bytes.Cut(content, []byte("<%")); ok && bytes.Contains(after, []byte("%>")) {
-		return fmt.Errorf("failed to process configuration template '%s': it holds ERB, which this agent does not render; send a rendered_templates_archive", source)
-	}
+func write(to *os.Root, target string, content []byte) error {
 	if err := to.MkdirAll(filepath.Dir(target), 0o750); err != nil {
 		return fmt.Errorf("cannot write template '%s': %w", target, err)
 	}

@@ -114,7 +114,7 @@ func serve(ctx context.Context, c Config, boot bootstrap.State, crypt *mbus.Cryp
 			return err
 		}
 		server, err := mbus.NewHTTPS(mbus.HTTPSOptions{
-			URL: boot.Mbus.URLs[0], Certificate: certificate, Dispatcher: actions, Blobs: blobs, Log: log,
+			URL: listenURL(ctx, c, boot.Mbus.URLs[0], log), Certificate: certificate, Dispatcher: actions, Blobs: blobs, Log: log,
 		})
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"github.com/microbosh/microbosh/pkg/manifest"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/pkg/seal"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/render"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/workflow"
 )
 
@@ -53,6 +54,9 @@ type Session struct {
 
 	results *bus.Feed
 	agent   *agent
+
+	uploaded   *render.Archive // what uploadedTo was given
+	uploadedTo *agent
 }
 
 // Call is one step to carry out.

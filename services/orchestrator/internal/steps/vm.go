@@ -121,20 +121,8 @@ func (x *Session) spec(ctx context.Context, c Call) (map[string]any, error) {
 	})
 }
 
-// rendered tells who renders the templates.
-type rendered struct {
-	By string `json:"by"`
-}
-
-func (x *Session) render(ctx context.Context, c Call) (any, error) {
-	if _, err := x.spec(ctx, c); err != nil {
-		return nil, err
-	}
-	return rendered{By: "agent"}, nil
-}
-
 func (x *Session) apply(ctx context.Context, c Call) (any, error) {
-	spec, err := x.spec(ctx, c)
+	spec, err := x.finalSpec(ctx, c)
 	if err != nil {
 		return nil, err
 	}
