@@ -16,6 +16,7 @@ type server struct {
 	Description      string
 	ConfigDrive      bool
 	UserData         []byte
+	Files            []File
 	Metadata         map[string]string
 	Ports            []string
 	Volumes          []attachment
@@ -30,6 +31,7 @@ type attachment struct {
 	Volume, Device string
 	Tag            string
 	Delete         bool // with the server
+	Root           bool // the server boots from it
 }
 
 type flavor struct {

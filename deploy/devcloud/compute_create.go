@@ -42,6 +42,7 @@ type serverRequest struct {
 		Groups      []reference       `json:"security_groups"`
 		Networks    json.RawMessage   `json:"networks"`
 		Mappings    []mapping         `json:"block_device_mapping_v2"`
+		Personality []personality     `json:"personality"`
 	} `json:"server"`
 }
 
@@ -55,6 +56,9 @@ type mapping struct {
 	Device      string `json:"device_name"`
 	Delete      bool   `json:"delete_on_termination"`
 }
+
+// boots tells whether the server's root is on the volume.
+func (d mapping) boots() bool { return d.BootIndex == float64(0) || d.BootIndex == "0" }
 
 const maxUserData = 65535 // of base64
 
@@ -78,6 +82,9 @@ func (c *Cloud) createServer(r *http.Request) (int, any, error) {
 	}
 	if s.UserData, err = base64.StdEncoding.DecodeString(want.UserData); err != nil || len(want.UserData) > maxUserData {
 		return 0, nil, novaError(http.StatusBadRequest, "Invalid input for field/attribute user_data. Value: ***. It is not valid base64 or too long")
+	}
+	if s.Files, err = wantedFiles(want.Personality, minor); err != nil {
+		return 0, nil, err
 	}
 	tags, err := wantedTags(want.Tags, minor)
 	if err != nil {
@@ -218,9 +225,9 @@ func (c *Cloud) bootVolumes(r *http.Request, s *server, mappings []mapping) {
 		}
 		device := d.Device
 		if device == "" || c.deviceTaken(s, device) {
-			device = c.freeDevice(s, v.ImageID != "")
+			device = c.freeDevice(s, d.boots())
 		}
-		s.Volumes = append(s.Volumes, attachment{Volume: v.ID, Device: device, Delete: d.Delete})
+		s.Volumes = append(s.Volumes, attachment{Volume: v.ID, Device: device, Delete: d.Delete, Root: d.boots()})
 		v.Status, v.Server, v.Device, v.Attached = "in-use", s.ID, device, c.tick()
 	}
 }

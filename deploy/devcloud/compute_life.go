@@ -2,23 +2,34 @@ package devcloud
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 )
 
+// ephemeralDevice is the one of a flavor's ephemeral disk.
+const ephemeralDevice = "/dev/sdb"
+
 func (c *Cloud) serverDir(id string) string { return filepath.Join(c.o.Dir, "servers", id) }
+
+// ephemeralDir is the folder of a server's ephemeral disk, gone with the server.
+func (c *Cloud) ephemeralDir(s *server) string { return filepath.Join(c.serverDir(s.ID), "ephemeral") }
 
 // guest is what a hypervisor must know to boot the server now.
 func (c *Cloud) guest(s *server) Guest {
 	g := Guest{
 		ID: s.ID, Name: s.Name, Dir: c.serverDir(s.ID), Image: Image{ID: s.ImageID, Path: c.imageFile(s.ImageID)}, UserData: s.UserData,
-		Meta: copied(s.Metadata), Disks: map[string]string{},
+		Meta: copied(s.Metadata), Disks: map[string]string{}, Files: s.Files,
 	}
 	if k := c.keys[s.Key]; k != nil {
 		g.Key = k.PublicKey
 	}
 	if len(s.Ports) > 0 && c.ports[s.Ports[0]] != nil {
 		g.Address = c.ports[s.Ports[0]].Address
+	}
+	if s.Flavor.Ephemeral > 0 {
+		g.Disks[ephemeralDevice] = c.ephemeralDir(s)
 	}
 	for _, a := range s.Volumes {
 		g.Disks[a.Device] = c.volumeDir(a.Volume)
@@ -62,13 +73,40 @@ func (c *Cloud) operate(s *server, do act, done func(error)) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		s.machine = next
+		if next != nil && next != has {
+			c.notice(s, next)
+		}
 		done(err)
+	})
+}
+
+// notice moves a server to SHUTOFF when its machine ends by itself, as Nova does
+// when it looks at its hypervisor. The caller holds the mutex.
+func (c *Cloud) notice(s *server, machine Machine) {
+	c.work(func(ctx context.Context) {
+		select {
+		case <-machine.Ended():
+		case <-ctx.Done():
+			return
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if s.machine != machine || s.Task != "" {
+			return // it was told to end
+		}
+		s.machine, s.Status, s.Updated = nil, "SHUTOFF", c.tick()
+		c.o.Log.Warn().Str("server", s.ID).Msg("a server ended by itself")
 	})
 }
 
 func (c *Cloud) boot(ctx context.Context, has Machine, g Guest) (Machine, error) {
 	if has != nil {
 		return has, nil
+	}
+	if folder, ok := g.Disks[ephemeralDevice]; ok {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return nil, fmt.Errorf("cannot make the ephemeral disk: %w", err)
+		}
 	}
 	return c.o.Hypervisor.Boot(ctx, g)
 }

@@ -95,13 +95,17 @@ func (c *Cloud) serverJSON(s *server, r *http.Request) m {
 	case state == "stopped":
 		power = 4
 	}
+	image := any(m{"id": s.ImageID, "links": []m{}})
+	if slices.ContainsFunc(s.Volumes, func(a attachment) bool { return a.Root }) {
+		image = "" // Nova's way to say that it boots from a volume
+	}
 	drive := ""
 	if s.ConfigDrive {
 		drive = "True"
 	}
 	out := m{
 		"id": s.ID, "name": s.Name, "status": s.Status, "metadata": copied(s.Metadata), "addresses": c.addresses(s), "key_name": orNull(s.Key),
-		"image": m{"id": s.ImageID, "links": []m{}}, "tenant_id": c.projectID, "user_id": userID, "hostId": "devcloud", "config_drive": drive,
+		"image": image, "tenant_id": c.projectID, "user_id": userID, "hostId": "devcloud", "config_drive": drive,
 		"created": s.Created.Format(time.RFC3339), "updated": s.Updated.Format(time.RFC3339), "links": c.serverLinks(s), "progress": 0,
 		"security_groups": groups, "accessIPv4": "", "accessIPv6": "", "OS-DCF:diskConfig": "MANUAL", "OS-EXT-AZ:availability_zone": Zone,
 		"OS-EXT-STS:task_state": orNull(s.Task), "OS-EXT-STS:vm_state": state, "OS-EXT-STS:power_state": power,

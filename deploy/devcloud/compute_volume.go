@@ -56,7 +56,7 @@ func attachmentJSON(s *server, a attachment, r *http.Request) m {
 }
 
 func (c *Cloud) deviceTaken(s *server, device string) bool {
-	return slices.ContainsFunc(s.Volumes, func(a attachment) bool { return a.Device == device })
+	return device == ephemeralDevice && s.Flavor.Ephemeral > 0 || slices.ContainsFunc(s.Volumes, func(a attachment) bool { return a.Device == device })
 }
 
 // freeDevice is the first free name: sda for a root volume, else from sdb on,
@@ -159,6 +159,9 @@ func (c *Cloud) detach(s *server, r *http.Request) (int, any, error) {
 	at := s.attachment(id)
 	if at < 0 {
 		return 0, nil, notAttached(s, id)
+	}
+	if s.Volumes[at].Root {
+		return 0, nil, novaError(http.StatusForbidden, "Cannot detach a root device volume")
 	}
 	if err := refuseUnless(s, "detach_volume", "ACTIVE", "SHUTOFF"); err != nil {
 		return 0, nil, err

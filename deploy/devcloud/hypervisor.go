@@ -24,6 +24,8 @@ type Machine interface {
 	Detach(device string) error
 	// Stop ends every process of the server; a gentle one asks first.
 	Stop(gentle bool) error
+	// Ended is closed once the server ended, by Stop or by itself.
+	Ended() <-chan struct{}
 }
 
 // Guest is what a hypervisor learns about a server.
@@ -36,12 +38,19 @@ type Guest struct {
 	Key      string            // OpenSSH public key, "" without one
 	Meta     map[string]string // as given by the user
 	Disks    map[string]string // folders by device
+	Files    []File            // to inject before the first boot
 }
 
 // Image is the root file system of a server.
 type Image struct {
 	ID   string
 	Path string // a plain tar
+}
+
+// File is one to inject into a server, readable for its owner alone.
+type File struct {
+	Path string
+	Data []byte
 }
 
 // Console is where a guest's console log lies in its folder.

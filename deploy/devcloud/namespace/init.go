@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/microbosh/microbosh/deploy/devcloud"
 )
 
 const (
@@ -28,7 +30,10 @@ const (
 )
 
 // bootOrder is what the first process is told.
-type bootOrder struct{ Dir, Image, Name string }
+type bootOrder struct {
+	Dir, Image, Name string
+	Files            []devcloud.File
+}
 
 // initGuest is the life of a server's first process.
 func initGuest(text string) error {

@@ -50,7 +50,7 @@ func (m *machine) start(ctx context.Context) error {
 	}
 	defer told.Close()
 	defer tell.Close()
-	what, err := json.Marshal(bootOrder{Dir: m.guest.Dir, Image: m.guest.Image.Path, Name: m.guest.Name})
+	what, err := json.Marshal(bootOrder{Dir: m.guest.Dir, Image: m.guest.Image.Path, Name: m.guest.Name, Files: m.guest.Files})
 	if err != nil {
 		return fmt.Errorf("cannot start its first process: %w", err)
 	}
@@ -109,6 +109,9 @@ func (m *machine) watch() {
 		m.log.Debug().Err(err).Msg("a server ended")
 	}
 }
+
+// Ended is closed when the first process is gone.
+func (m *machine) Ended() <-chan struct{} { return m.ended }
 
 // Stop closes the lifeline; the kernel ends what runs in the server with its
 // first process.

@@ -35,7 +35,7 @@ func makeRoot(ctx context.Context, order bootOrder) error {
 	if err := mountLayer(filepath.Join(order.Dir, "root.disk"), layer); err != nil {
 		return err
 	}
-	if err := fill(ctx, order.Image, layer); err != nil {
+	if err := fill(ctx, order, layer); err != nil {
 		return err
 	}
 	data := fmt.Sprintf("lowerdir=/,upperdir=%[1]s/upper,workdir=%[1]s/work", layer)
@@ -99,7 +99,7 @@ func mountLayer(image, point string) error {
 
 // fill puts the image's files onto a new disk. What the host has in places that
 // are a machine's own is hidden.
-func fill(ctx context.Context, image, layer string) error {
+func fill(ctx context.Context, order bootOrder, layer string) error {
 	upper := filepath.Join(layer, "upper")
 	if _, err := os.Stat(upper); err == nil {
 		return nil
@@ -108,7 +108,10 @@ func fill(ctx context.Context, image, layer string) error {
 	if err := rootless.RemoveAll(aside); err != nil {
 		return fmt.Errorf("cannot fill the server's disk: %w", err)
 	}
-	if err := rootless.Unpack(ctx, image, aside); err != nil {
+	if err := rootless.Unpack(ctx, order.Image, aside); err != nil {
+		return err
+	}
+	if err := rootless.Inject(aside, order.Files); err != nil {
 		return err
 	}
 	for dir, mode := range map[string]fs.FileMode{"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "home": 0o755, "var/vcap": 0o755, "run": 0o755} {

@@ -87,6 +87,9 @@ func (h *Hypervisor) root(ctx context.Context, g devcloud.Guest) error {
 	if err := clone(image, aside); err != nil {
 		return err
 	}
+	if err := Inject(aside, g.Files); err != nil {
+		return err
+	}
 	for _, name := range []string{"dev", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(aside, name), 0o755); err != nil {
 			return err

@@ -62,6 +62,9 @@ func (m *machine) watch() {
 	}
 }
 
+// Ended is closed when the keeper is gone, and nothing of the server is left.
+func (m *machine) Ended() <-chan struct{} { return m.ended }
+
 // Stop closes the lifeline, on which the keeper ends the server; a gentle one is
 // asked for first.
 func (m *machine) Stop(gentle bool) error {
