@@ -23,7 +23,7 @@ func (x *Session) awaitPong(ctx context.Context, c Call) error {
 }
 
 func (x *Session) waitAgent(ctx context.Context, c Call) (any, error) {
-	return nil, x.awaitPong(ctx, c)
+	return nil, x.silent(ctx, c, x.awaitPong(ctx, c))
 }
 
 // mountDisk tells the agent where the disk is, has it mounted and makes sure
