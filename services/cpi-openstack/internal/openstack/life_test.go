@@ -164,7 +164,16 @@ func TestRefusals(t *testing.T) {
 	refuse("image", messages.CodeCloudNotFound, func(a *messages.CreateVMArgs) { a.StemcellCID = "00000000-0000-4000-8000-000000000000" })
 	refuse("image elsewhere", messages.CodeMalformed, func(a *messages.CreateVMArgs) { a.StemcellCID = "../v2/images" })
 	refuse("unsupported", messages.CodeNotSupported, func(a *messages.CreateVMArgs) {
+		a.CloudProperties = json.RawMessage(`{"loadbalancer_pools":[{"name":"p","port":443}]}`)
+	})
+	refuse("two networks without a config drive", messages.CodeManifestInvalid, func(a *messages.CreateVMArgs) {
+		a.Networks = map[string]messages.Network{"a": {Type: "dynamic"}, "b": {Type: "dynamic"}}
+	})
+	refuse("zones with the server's", messages.CodeManifestInvalid, func(a *messages.CreateVMArgs) {
 		a.CloudProperties = json.RawMessage(`{"availability_zones":["a","b"]}`)
+	})
+	refuse("a shared address without a port", messages.CodeManifestInvalid, func(a *messages.CreateVMArgs) {
+		a.CloudProperties = json.RawMessage(`{"allowed_address_pairs":"10.0.0.9"}`)
 	})
 	refuse("key pair", messages.CodeCloudNotFound, func(a *messages.CreateVMArgs) { a.CloudProperties = json.RawMessage(`{"key_name":"none"}`) })
 	refuse("group", messages.CodeCloudNotFound, func(a *messages.CreateVMArgs) { a.CloudProperties = json.RawMessage(`{"security_groups":["none"]}`) })

@@ -21,6 +21,7 @@ type network struct {
 	messages.Network
 	NetID          string
 	SecurityGroups []string
+	shared         []string // addresses that the port may use beside its own
 }
 
 // networks is a VM's networks, by the rules of section "network" in the docs:
@@ -74,13 +75,10 @@ func parseNetworks(all map[string]messages.Network) (networks, error) {
 			return out, invalid("Invalid network type `%s': Can only handle `dynamic', `vip', or `manual' network types", n.Type)
 		}
 	}
-	switch len(out.private) {
-	case 0:
+	if len(out.private) == 0 {
 		return out, invalid("At least one dynamic or manual network should be defined")
-	case 1:
-		return out, nil
 	}
-	return out, invalid("Must have exactly one dynamic or manual network per instance")
+	return out, nil
 }
 
 func invalid(format string, args ...any) error {
@@ -163,6 +161,9 @@ func (s *session) ensurePort(ctx context.Context, owner string, n network, group
 	options := ports.CreateOpts{
 		NetworkID: n.NetID, Name: name, Description: owner,
 		FixedIPs: []map[string]string{{"ip_address": n.IP}},
+	}
+	for _, ip := range n.shared {
+		options.AllowedAddressPairs = append(options.AllowedAddressPairs, ports.AddressPair{IPAddress: ip})
 	}
 	if len(groupIDs) > 0 {
 		options.SecurityGroups = &groupIDs

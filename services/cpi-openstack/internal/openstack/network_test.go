@@ -23,7 +23,6 @@ func TestParseNetworks(t *testing.T) {
 		{"with vip", `{"bosh":{"type":"dynamic","cloud_properties":{"security_groups":["a"]}},"vip":{"type":"vip","ip":"203.0.113.1","cloud_properties":{"security_groups":["v","a"]}}}`, "", []string{"a", "v"}},
 		{"none", `{}`, "At least one dynamic or manual network", nil},
 		{"only vip", `{"vip":{"type":"vip","ip":"203.0.113.1"}}`, "At least one dynamic or manual network", nil},
-		{"two", `{"a":{"type":"dynamic"},"b":{"type":"dynamic"}}`, "exactly one dynamic or manual network", nil},
 		{"two vips", `{"a":{"type":"vip","ip":"203.0.113.1"},"b":{"type":"vip","ip":"203.0.113.2"}}`, "More than one vip", nil},
 		{"vip without address", `{"vip":{"type":"vip"}}`, "No IP provided for vip network `vip'", nil},
 		{"manual without network", `{"bosh":{"type":"manual","ip":"10.0.0.5"}}`, "must have net_id", nil},

@@ -18,6 +18,8 @@ import (
 type vmProperties struct {
 	InstanceType     string   `json:"instance_type"`
 	AvailabilityZone string   `json:"availability_zone"`
+	Zones            []string `json:"availability_zones"`
+	SharedAddress    string   `json:"allowed_address_pairs"` // one, as BOSH has it
 	KeyName          string   `json:"key_name"`
 	SecurityGroups   []string `json:"security_groups"`
 	SchedulerHints   hints    `json:"scheduler_hints"`
@@ -29,7 +31,7 @@ type vmProperties struct {
 
 // unsupported are keys that BOSH's CPI knows and this one does not. To do
 // without what they ask for would be a surprise.
-var unsupported = [...]string{"availability_zones", "loadbalancer_pools", "allowed_address_pairs"}
+var unsupported = [...]string{"loadbalancer_pools"}
 
 func parseVM(raw json.RawMessage) (vmProperties, error) {
 	var p vmProperties
@@ -78,6 +80,9 @@ func (c *Cloud) createVM(ctx context.Context, s *cpi.Step, o *session, args mess
 		return nil, err
 	}
 	if v.own, err = parseVM(args.CloudProperties); err != nil {
+		return nil, err
+	}
+	if err := v.choose(); err != nil {
 		return nil, err
 	}
 	cid, err := s.Create(ctx, cpi.Maker{Find: v.find, Prepare: v.prepare, Post: v.post, Remove: v.remove, Undo: v.undo})
