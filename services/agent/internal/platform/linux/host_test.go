@@ -134,3 +134,30 @@ func TestFoldersAndPermissions(t *testing.T) {
 		v.is("grep -c copytruncate /etc/logrotate.d/vcap", "1")
 	})
 }
+
+// The tool is gone from the machine, not from the host.
+func TestAMissingToolIsNamed(t *testing.T) {
+	t.Parallel()
+	inVM(t, diskTools(), func(v *vm) {
+		v.sh("rm -f $(command -v sfdisk) $(command -v iptables) /sbin/iptables /sbin/sfdisk /usr/sbin/sfdisk")
+		v.disk("/dev/sdb", 128)
+		v.refused(v.SetupDataDisk(v.ctx, "/dev/sdb"), "cannot run sfdisk: it is not installed; install the package fdisk")
+		v.refused(v.Drop(v.ctx, []platform.Drop{{To: "10.0.0.9"}}), "cannot run iptables: it is not installed; install the package iptables")
+	})
+}
+
+func TestAConfigDriveIsRead(t *testing.T) {
+	t.Parallel()
+	inVM(t, diskTools(), func(v *vm) {
+		v.disk("/dev/sr1", 16)
+		v.sh("mke2fs -q -t ext4 -F -L config-2 /dev/sr1; mount /dev/sr1 /mnt; mkdir -p /mnt/ec2/latest; echo '{}' > /mnt/ec2/latest/user-data; ln -s /etc/shadow /mnt/ec2/latest/meta-data.json; umount /mnt")
+		got, err := v.ReadMedium(v.ctx, "/dev/sr1", "ec2/latest/user-data", "none")
+		if err != nil || len(got) != 1 || string(got["ec2/latest/user-data"]) != "{}\n" {
+			v.Errorf("got %q %v", got, err)
+		}
+		if got, err := v.ReadMedium(v.ctx, "/dev/sr1", "ec2/latest/meta-data.json"); err == nil {
+			v.Errorf("a link led out of the drive: %q", got)
+		}
+		v.is("grep -c medium- /proc/self/mountinfo || true", "0")
+	})
+}
