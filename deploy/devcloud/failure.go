@@ -44,14 +44,27 @@ func glanceError(status int, format string, args ...any) *failure {
 	return &failure{status: status, glance: fmt.Sprintf(format, args...)}
 }
 
+// serviceOf names the service that a path belongs to, "" for none. Keystone is
+// at the root, too.
+func serviceOf(path string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch first {
+	case "identity", "image", "compute", "network", "volume":
+		return first
+	case "v3", "":
+		return "identity"
+	}
+	return ""
+}
+
 // serviceError is an error in the shape of the service that the path belongs to.
 func serviceError(path string, status int, message string) *failure {
-	switch {
-	case strings.HasPrefix(path, "/identity"), strings.HasPrefix(path, "/v3"):
+	switch serviceOf(path) {
+	case "identity":
 		return keystoneError(status, message)
-	case strings.HasPrefix(path, "/image"):
+	case "image":
 		return glanceError(status, "%s", message)
-	case strings.HasPrefix(path, "/network"):
+	case "network":
 		return neutronError(status, "HTTP"+strings.ReplaceAll(http.StatusText(status), " ", ""), "%s", message)
 	}
 	return novaError(status, "%s", message)

@@ -2,6 +2,7 @@ package devcloud
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -31,10 +32,11 @@ const (
 // Fault makes matching requests misbehave. The first that matches decides.
 type Fault struct {
 	Mode       Mode   `json:"mode"`
-	Method     string `json:"method,omitempty"` // "" = any
-	Path       string `json:"path,omitempty"`   // regular expression, "" = any
-	Skip       int    `json:"skip,omitempty"`   // this many matches behave first
-	Count      int    `json:"count,omitempty"`  // this many misbehave; 0 = all
+	Service    string `json:"service,omitempty"` // identity, image, compute, network or volume; "" = any
+	Method     string `json:"method,omitempty"`  // "" = any
+	Path       string `json:"path,omitempty"`    // regular expression, "" = any
+	Skip       int    `json:"skip,omitempty"`    // this many matches behave first
+	Count      int    `json:"count,omitempty"`   // this many misbehave; 0 = all
 	Status     int    `json:"status,omitempty"`
 	Message    string `json:"message,omitempty"`
 	RetryAfter int    `json:"retry_after,omitempty"` // seconds, for 413 and 429 at least 1
@@ -47,6 +49,12 @@ func (f Fault) check() error {
 	case ModeDrop, ModeLate503, ModeTruncate, ModeDuplicate, ModeHide, ModeError, ModeFail, ModeCut, ModeExpire, ModeDelay, ModeHold, ModeHoldAfter:
 	default:
 		return fmt.Errorf("cannot set a fault: there is no mode %q", f.Mode)
+	}
+	if f.Service != "" && serviceOf("/"+f.Service) != f.Service {
+		return fmt.Errorf("cannot set a fault: there is no service %q", f.Service)
+	}
+	if f.Skip < 0 || f.Count < 0 || f.Lists < 0 || f.DelayMS < 0 || f.RetryAfter < 0 {
+		return errors.New("cannot set a fault: a number is negative")
 	}
 	if f.Status != 0 && (f.Status < 400 || f.Status > 599) {
 		return fmt.Errorf("cannot set a fault: %d is no status of an error", f.Status)
@@ -108,7 +116,7 @@ func (f *faults) match(r *http.Request) (Fault, int) {
 	defer f.mu.Unlock()
 	f.begun++
 	for _, rule := range f.rules {
-		if (rule.Method != "" && rule.Method != r.Method) || !rule.path.MatchString(r.URL.Path) {
+		if (rule.Method != "" && rule.Method != r.Method) || (rule.Service != "" && rule.Service != serviceOf(r.URL.Path)) || !rule.path.MatchString(r.URL.Path) {
 			continue
 		}
 		rule.seen++

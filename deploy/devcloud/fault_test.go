@@ -32,6 +32,8 @@ func TestFaults(t *testing.T) {
 		"over the limit":         {devcloud.Fault{Mode: devcloud.ModeFail, Status: 413}, 413, 0, "1"},
 		"twice":                  {devcloud.Fault{Mode: devcloud.ModeDuplicate}, 202, 2, ""},
 		"delayed":                {devcloud.Fault{Mode: devcloud.ModeDelay, DelayMS: 1}, 202, 1, ""},
+		"another service":        {devcloud.Fault{Mode: devcloud.ModeFail, Service: "compute"}, 202, 1, ""},
+		"this service":           {devcloud.Fault{Mode: devcloud.ModeFail, Service: "volume"}, 503, 0, ""},
 		"another method":         {devcloud.Fault{Mode: devcloud.ModeFail, Method: "PUT"}, 202, 1, ""},
 		"the second only":        {devcloud.Fault{Mode: devcloud.ModeFail, Skip: 1}, 202, 1, ""},
 	} {
@@ -162,7 +164,7 @@ func TestHookCutsTheNth(t *testing.T) {
 func TestBadFaults(t *testing.T) {
 	t.Parallel()
 	c := connect(t, cloudtest.Start(t))
-	for _, body := range []string{`[{"mode":"explode"}]`, `[{"mode":"fail","path":"("}]`, `[{"mode":"fail","status":200}]`, `[{"mod":"fail"}]`, `{`} {
+	for _, body := range []string{`[{"mode":"explode"}]`, `[{"mode":"fail","path":"("}]`, `[{"mode":"fail","status":200}]`, `[{"mod":"fail"}]`, `[{"mode":"fail","service":"v3"}]`, `[{"mode":"fail","skip":-1}]`, `{`} {
 		if status, _, _ := c.call("PUT", c.cloud.URL()+"/devcloud/faults", body); status != http.StatusBadRequest {
 			t.Errorf("%s: %d", body, status)
 		}

@@ -253,6 +253,42 @@ func parent(t *testing.T, pid int) int {
 	return above
 }
 
+// What one server does to its files, another one does not see.
+func TestServersShareNothingWritable(t *testing.T) {
+	t.Parallel()
+	h, g := hypervisor(t), server(t, "127.20.7.10")
+	large := strings.Repeat("x", 1<<20)
+	g.Image.Path = write(t, file("var/vcap/bosh/bin/bosh-agent", agent), file("etc/small", "x"), file("large", large))
+	boot(t, h, g)
+	other := g
+	other.Dir, other.Address = filepath.Join(t.TempDir(), "other"), netip.MustParseAddr("127.20.7.11")
+	f, err := os.OpenFile(filepath.Join(g.Dir, "root", "etc", "small"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("changed"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	boot(t, h, other)
+	if b, err := os.ReadFile(filepath.Join(other.Dir, "root", "etc", "small")); err != nil || string(b) != "x" {
+		t.Errorf("the other server has %q, %v", b, err)
+	}
+	one, err := os.Stat(filepath.Join(g.Dir, "root", "large"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := os.Stat(filepath.Join(other.Dir, "root", "large"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !os.SameFile(one, two) || one.Mode().Perm()&0o222 != 0 {
+		t.Errorf("large files have mode %v, shared: %v", one.Mode(), os.SameFile(one, two))
+	}
+}
+
 func TestVolumes(t *testing.T) {
 	t.Parallel()
 	h, g := hypervisor(t), server(t, "127.20.7.5")

@@ -1,9 +1,9 @@
 // Package rootless boots devcloud's servers without privileges: a server is a
 // folder, a loopback address and the processes that its agent starts.
 //
-// An image is a plain tar. It is unpacked once; a server's root is made of hard
-// links to its files, which are read-only, so a program that changes one must
-// replace it. Volumes are folders that the server sees as <root>/dev/sdX.
+// An image is a plain tar. It is unpacked once; a server's root has copies of its
+// small files and hard links to the large ones, which are read-only, so a program
+// that changes one of those must replace it. Volumes are folders that the server sees as <root>/dev/sdX.
 //
 // Each server has a keeper: the running program once more, told by its
 // environment. The keeper adopts whatever loses its parent below it, starts the

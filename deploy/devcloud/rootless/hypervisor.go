@@ -23,18 +23,16 @@ type Options struct {
 
 // Hypervisor boots servers as processes.
 type Hypervisor struct {
-	self string // this program, which is also the keeper
-	log  zerolog.Logger
-	mu   sync.Mutex // held while an image is unpacked or forgotten
+	log zerolog.Logger
+	mu  sync.Mutex // held while an image is unpacked or forgotten
 }
 
 // New makes one. The program that calls it must call Keep first thing in main.
 func New(o Options) (*Hypervisor, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("cannot find this program: %w", err)
+	if _, err := os.Stat(thisProgram); err != nil {
+		return nil, fmt.Errorf("cannot find this program, is /proc mounted: %w", err)
 	}
-	return &Hypervisor{self: self, log: o.Log}, nil
+	return &Hypervisor{log: o.Log}, nil
 }
 
 // Boot unpacks the image when that was not done yet, and starts the keeper.
@@ -57,7 +55,7 @@ func (h *Hypervisor) Boot(ctx context.Context, g devcloud.Guest) (devcloud.Machi
 	if m.meta, err = serveMetadata(g); err != nil {
 		return nil, fmt.Errorf("cannot boot the server: %w", err)
 	}
-	if err := m.start(h.self); err != nil {
+	if err := m.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot boot the server: %w", err), m.meta.close())
 	}
 	return m, nil

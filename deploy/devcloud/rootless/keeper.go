@@ -35,6 +35,12 @@ const (
 	gentleWait   = 3 * time.Second // between asking to end and killing
 )
 
+// A console that grew larger than this is emptied at the next look.
+const (
+	maxConsole  = 16 << 20
+	consoleLook = 30 * time.Second
+)
+
 // Keep turns this process into a server's keeper when it was started as one,
 // and then never returns. Call it first thing in main.
 func Keep() {
@@ -61,6 +67,8 @@ func keep(root, metadata string) error {
 	reaper := newReaper()
 	start := time.NewTimer(0)
 	defer start.Stop()
+	look := time.NewTicker(consoleLook)
+	defer look.Stop()
 	pause, agent := firstPause, 0
 	var began time.Time
 	for {
@@ -76,6 +84,8 @@ func keep(root, metadata string) error {
 			}
 			agent, began = pid, time.Now()
 			reaper.expect()
+		case <-look.C:
+			trim(os.Stdout, maxConsole)
 		case pid := <-reaper.ended:
 			if pid != agent {
 				continue
@@ -128,4 +138,16 @@ func searchPath() string {
 		return path
 	}
 	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+}
+
+// trim empties a console that grew too large. It is open for appending, so what
+// is printed next comes first in it.
+func trim(console *os.File, most int64) {
+	info, err := console.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() <= most {
+		return
+	}
+	if console.Truncate(0) == nil {
+		fmt.Fprintln(console, "devcloud: the console was too long and was emptied")
+	}
 }

@@ -30,14 +30,18 @@ type machine struct {
 	cmd      *exec.Cmd
 }
 
+// thisProgram is the keeper too, also when its file was replaced since it began.
+const thisProgram = "/proc/self/exe"
+
 // start runs the keeper, with the console as its output.
-func (m *machine) start(self string) error {
+func (m *machine) start() error {
 	console, err := os.OpenFile(filepath.Join(m.guest.Dir, devcloud.Console), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("cannot open the console: %w", err)
 	}
 	defer console.Close()
-	m.cmd = exec.Command(self)
+	m.cmd = exec.Command(thisProgram)
+	m.cmd.Args = []string{"devcloud-keeper", m.guest.ID} // for who looks at ps
 	m.cmd.Dir = "/"
 	m.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), rootVariable + "=" + m.root, metadataVariable + "=" + m.meta.url()}
 	m.cmd.Stdout, m.cmd.Stderr = console, console

@@ -95,36 +95,14 @@ func member(root *os.Root, name string, h *tar.Header, r io.Reader) error {
 }
 
 func writeFile(root *os.Root, name string, h *tar.Header, r io.Reader) error {
-	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fs.FileMode(h.Mode).Perm()&^0o222|0o400)
+	mode := fs.FileMode(h.Mode).Perm() | 0o400
+	if h.Size >= shared {
+		mode &^= 0o222
+	}
+	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(f, r)
-	return errors.Join(err, f.Close())
-}
-
-// clone makes a server's root of an unpacked one: folders anew, files as hard
-// links.
-func clone(from, to string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, rel)
-		switch {
-		case d.IsDir():
-			return os.MkdirAll(target, 0o755)
-		case d.Type()&fs.ModeSymlink != 0:
-			link, err := os.Readlink(path)
-			if err != nil {
-				return err
-			}
-			return os.Symlink(link, target)
-		}
-		return os.Link(path, target)
-	})
+	return errors.Join(err, f.Chmod(mode), f.Close())
 }
