@@ -50,10 +50,22 @@ func (x *Session) finalSpec(ctx context.Context, c Call) (map[string]any, error)
 		return nil, err
 	}
 	archive, err := x.archive(ctx, c, spec)
-	if err != nil || archive == nil {
-		return spec, err
+	if err != nil {
+		return nil, err
 	}
-	archive.Add(spec)
+	if archive != nil {
+		archive.Add(spec)
+		return spec, nil
+	}
+	// Micro stemcells have an empty hash there, which today's agents cannot read.
+	if _, isMap := spec["configuration_hash"].(map[string]any); isMap {
+		raw, err := json.Marshal(spec["job"])
+		if err != nil {
+			return nil, fmt.Errorf("cannot encode the spec's job: %w", err)
+		}
+		sum := sha1.Sum(raw) //nolint:gosec // a name, not a proof
+		spec["configuration_hash"] = hex.EncodeToString(sum[:])
+	}
 	return spec, nil
 }
 
