@@ -31,12 +31,11 @@ type wire struct {
 	onto   http.RoundTripper
 
 	mu    sync.Mutex
-	calls []call                    // guarded by mu
-	n     int                       // guarded by mu; calls since the last arm
-	at    int                       // guarded by mu; 0 = none
-	after bool                      // guarded by mu
-	kill  func()                    // guarded by mu
-	edit  func(*http.Response) bool // guarded by mu; told of every answer
+	calls []call // guarded by mu
+	n     int    // guarded by mu; calls since the last arm
+	at    int    // guarded by mu; 0 = none
+	after bool   // guarded by mu
+	kill  func() // guarded by mu
 }
 
 func newWire(t testing.TB) *wire {

@@ -27,6 +27,7 @@ type agentProperties struct {
 }
 
 type access struct {
+	Cloud             string `json:"cloud"` // a name in clouds.yaml, instead of who and where
 	AuthURL           string `json:"auth_url"`
 	Username          string `json:"username"`
 	APIKey            string `json:"api_key"`
@@ -72,7 +73,11 @@ func parseProperties(raw json.RawMessage) (properties, error) {
 		return p, messages.Errorf(messages.CodeManifestInvalid, "cloud.properties cannot be read").
 			WithHint("compare cloud.properties with the OpenStack example manifest")
 	}
-	a := p.OpenStack
+	a, err := p.OpenStack.resolved()
+	if err != nil {
+		return p, err
+	}
+	p.OpenStack = a
 	switch {
 	case a.AuthURL == "":
 		return p, missing("auth_url")
