@@ -46,20 +46,6 @@ func (w *world) monit() (m *supervisor.Monit, stop func()) {
 	}
 }
 
-func (w *world) until(want string) {
-	w.Helper()
-	for limit := time.After(time.Minute); ; {
-		select {
-		case got := <-w.states:
-			if got == want {
-				return
-			}
-		case <-limit:
-			w.Fatalf("job state did not become %s", want)
-		}
-	}
-}
-
 func TestMonit(t *testing.T) {
 	t.Parallel()
 	needMonit(t)
