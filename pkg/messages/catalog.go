@@ -34,6 +34,8 @@ func Channels() []Channel {
 		{ServiceSubject(ServiceRegistry, SvcSettingsPut), "micro request", RoleCPI, "SettingsPut", "store a VM's settings, sealed"},
 		{ServiceSubject(ServiceRegistry, SvcSettingsGet), "micro request", RoleCPI, "SettingsGet", "a VM's settings, sealed to who asks"},
 		{ServiceSubject(ServiceRegistry, SvcSettingsDelete), "micro request", RoleCPI, "SettingsDelete", "forget a VM's settings"},
+		{ServiceSubject(ServiceRegistry, SvcIdentityCreate), "micro request", RoleOrchestrator, "IdentityCreate", "an agent's identity, made once, sealed to who asks"},
+		{ServiceSubject(ServiceRegistry, SvcIdentityRevoke), "micro request", RoleOrchestrator, "IdentityRevoke", "end an agent's identity for ever"},
 		{ServiceSubject(CPIService("<cloud>"), SvcInfo), "micro request", RoleOrchestrator, "CallRequest", "what a CPI can do"},
 		{ServiceSubject(CPIService("<cloud>"), SvcHasVM), "micro request", RoleOrchestrator, "CallRequest", "whether a server exists"},
 		{ServiceSubject(CPIService("<cloud>"), SvcHasDisk), "micro request", RoleOrchestrator, "CallRequest", "whether a disk exists"},

@@ -12,8 +12,11 @@ const (
 	RoleCPI          Role = "cpi"          //
 	RoleRegistry     Role = "registry"     //
 	RoleOps          Role = "ops"          // people who watch
-	RoleAgent        Role = "agent"        // all agents, until each has its own identity
+	RoleAgent        Role = "agent"        // each agent has its own identity, see AgentPermission
 )
+
+// LoginSubject is where the bus asks who may log in as an agent.
+const LoginSubject = "$SYS.REQ.USER.AUTH"
 
 // Permission is what a role may publish and subscribe to. Respond lets it
 // answer whoever asked it, and only them.
@@ -41,6 +44,7 @@ func Permissions() []Permission {
 	var (
 		streams  = []string{StreamCommand, StreamJournal, StreamStep, StreamResult, StreamEvent}
 		settings = "KV_" + BucketSettings
+		identity = "KV_" + BucketIdentity
 		services = "$SRV.>"
 		cpi      = each(CPIMethods(), func(m string) string { return ServiceSubject("*", m) })
 	)
@@ -63,7 +67,8 @@ func Permissions() []Permission {
 			Role: RoleOrchestrator,
 			Publish: join(
 				[]string{Root + ".journal.>", Root + ".step.>", EventSubject("*", ServiceOrchestrator, "*")},
-				[]string{ServiceSubject(ServiceOrchestrator, "*"), AgentSubject("*")}, cpi, []string{services},
+				[]string{ServiceSubject(ServiceOrchestrator, "*"), AgentSubject("*")},
+				[]string{ServiceSubject(ServiceRegistry, SvcIdentityCreate), ServiceSubject(ServiceRegistry, SvcIdentityRevoke)}, cpi, []string{services},
 				reading(streams...), following(StreamJournal, StreamResult, StreamEvent),
 				working(CommandConsumer()),
 			),
@@ -91,10 +96,10 @@ func Permissions() []Permission {
 		{
 			Role: RoleRegistry,
 			Publish: join(
-				[]string{"$KV." + BucketSettings + ".>", EventSubject("*", ServiceRegistry, "*")},
-				reading(settings),
+				[]string{"$KV." + BucketSettings + ".>", "$KV." + BucketIdentity + ".>", EventSubject("*", ServiceRegistry, "*")},
+				reading(settings, identity),
 			),
-			Subscribe: join([]string{ServiceSubject(ServiceRegistry, "*"), services}, inbox(RoleRegistry)),
+			Subscribe: join([]string{ServiceSubject(ServiceRegistry, "*"), services, LoginSubject}, inbox(RoleRegistry)),
 			Respond:   true,
 		},
 		{
@@ -110,6 +115,18 @@ func Permissions() []Permission {
 		agent,
 	}
 }
+
+// WardenPermission is what the registry's second identity may do in the bus's
+// system account: find an agent's connections and cut them.
+func WardenPermission() Permission {
+	return Permission{
+		Publish:   []string{WardenFindSubject, "$SYS.REQ.SERVER.*.KICK"},
+		Subscribe: inbox(RoleRegistry),
+	}
+}
+
+// WardenFindSubject asks every server of the bus for its connections.
+const WardenFindSubject = "$SYS.REQ.SERVER.PING.CONNZ"
 
 // AgentPermission is what one agent may do: speak for itself, hear what is for
 // it, and nothing else.

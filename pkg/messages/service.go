@@ -14,6 +14,9 @@ const (
 	SvcSettingsPut    = "settings_put"    // registry: SettingsPut -> SettingsPutReply
 	SvcSettingsDelete = "settings_delete" // registry: SettingsDelete -> {}
 
+	SvcIdentityCreate = "identity_create" // registry: IdentityCreate -> IdentityReply
+	SvcIdentityRevoke = "identity_revoke" // registry: IdentityRevoke -> {}
+
 	SvcInfo  = "info"   // cpi: CallRequest -> CPIInfo
 	SvcHasVM = "has_vm" // cpi: CallRequest of VMArgs -> bool
 )
@@ -105,6 +108,30 @@ type SettingsPutReply struct {
 // SettingsDelete removes settings; absent ones are no error.
 type SettingsDelete struct {
 	Name string `json:"name"`
+}
+
+// IdentityCreate asks for the identity that an agent logs in to the bus with. It
+// is made once: a repeat gets the same, and one that was revoked is refused.
+type IdentityCreate struct {
+	AgentID string `json:"agent_id"`
+	Asker   string `json:"asker"` // public curve key
+}
+
+// IdentityReply holds an Identity.
+type IdentityReply struct {
+	Identity *Sealed `json:"identity"`
+}
+
+// Identity is what one agent logs in with.
+type Identity struct {
+	User     string `json:"user"` // the agent id
+	Password string `json:"password"`
+}
+
+// IdentityRevoke ends an agent's identity for ever and cuts its connections. An
+// unknown one is no error, and cannot be made later.
+type IdentityRevoke struct {
+	AgentID string `json:"agent_id"`
 }
 
 // CallRequest is a read-only call of a CPI.

@@ -10,6 +10,7 @@ const (
 	StreamResult   = "BOSH_RESULT"
 	StreamEvent    = "BOSH_EVENT"
 	BucketSettings = "bosh_settings"
+	BucketIdentity = "bosh_identities"
 	BucketStemcell = "bosh_stemcells" // object store
 )
 
@@ -57,6 +58,10 @@ func Streams() []Stream {
 		{
 			Name: "KV_" + BucketSettings, Description: "settings of VMs, sealed to the registry",
 			Subjects: []string{"$KV." + BucketSettings + ".>"}, PerSubject: 1, RefuseNew: false,
+		},
+		{
+			Name: "KV_" + BucketIdentity, Description: "the agents' identities, sealed to the registry",
+			Subjects: []string{"$KV." + BucketIdentity + ".>"}, PerSubject: 1, RefuseNew: false,
 		},
 	}
 }

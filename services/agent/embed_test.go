@@ -1,7 +1,8 @@
 package main_test
 
 import (
-	"os"
+	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,11 +24,8 @@ func TestOnTheEmbeddedBus(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	secret, err := os.ReadFile(embed.AgentPasswordFile(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	password := strings.TrimSpace(string(secret))
+	const password = "marker-password"
+	letIn(t, dir, server.URL(), password)
 	conn, err := bus.Connect(t.Context(), bus.Options{
 		URL: server.URL(), SeedFile: filepath.Join(dir, "keys", string(messages.RoleOrchestrator)+".nk"),
 		InboxPrefix: messages.InboxPrefix(messages.RoleOrchestrator),
@@ -36,7 +34,7 @@ func TestOnTheEmbeddedBus(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
-	v := newVMOn(t, conn, strings.Replace(server.URL(), "://", "://agent:"+password+"@", 1))
+	v := newVMOn(t, conn, strings.Replace(server.URL(), "://", "://"+agentID+":"+password+"@", 1))
 	v.start()
 	v.beat("")
 	v.want(v.call("ping"), `"pong"`)
@@ -45,4 +43,42 @@ func TestOnTheEmbeddedBus(t *testing.T) {
 	v.beat("running")
 	v.want(v.run("stop", ""), `"stopped"`)
 	v.noSecrets(password)
+}
+
+// letIn answers for the registry: it lets the VM's agent in.
+func letIn(t *testing.T, dir, url, password string) {
+	t.Helper()
+	keys := filepath.Join(dir, "keys")
+	conn, err := bus.Connect(t.Context(), bus.Options{
+		URL: url, SeedFile: filepath.Join(keys, messages.RoleRegistry+".nk"), InboxPrefix: messages.InboxPrefix(messages.RoleRegistry),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	done, ready := make(chan error, 1), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		done <- conn.ServeLogins(ctx, bus.Logins{
+			IssuerFile: embed.IssuerFile(keys),
+			Check: func(_ context.Context, user, given string) (messages.Permission, error) {
+				if given != password {
+					return messages.Permission{}, errors.New("wrong password")
+				}
+				return messages.AgentPermission(user), nil
+			},
+		}, func() { close(ready) })
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-ready:
+	case err := <-done:
+		done <- err
+		t.Fatalf("logins are not served: %v", err)
+	}
 }

@@ -1,8 +1,6 @@
 package embed
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,41 +22,57 @@ func KeyFile(dir string, role messages.Role) string {
 	return filepath.Join(dir, "keys", role+".nk")
 }
 
-// AgentPasswordFile is where the folder of a bus keeps the password of the user
-// agent.
-func AgentPasswordFile(dir string) string { return filepath.Join(dir, "keys", "agent.password") }
+// IssuerFile is where a folder of keys keeps the seed that signs the logins of
+// agents.
+func IssuerFile(keys string) string { return filepath.Join(keys, "registry.issuer") }
 
-// identities reads each role's key, and makes those that are missing.
-func identities(keys string) ([]*server.NkeyUser, []*server.User, error) {
-	var nks []*server.NkeyUser
-	var users []*server.User
+// identities reads each role's key, and makes those that are missing. Whoever
+// has none of them is asked about at the registry.
+func identities(keys string, o *server.Options) error {
+	callout := &server.AuthCallout{Account: "$G"}
+	system := server.NewAccount("$SYS")
+	o.Accounts, o.SystemAccount = []*server.Account{system}, "$SYS"
 	for _, p := range messages.Permissions() {
 		if p.Role == messages.RoleAgent {
-			password, err := secret(filepath.Join(keys, "agent.password"), newPassword)
-			if err != nil {
-				return nil, nil, err
-			}
-			users = append(users, &server.User{Username: messages.RoleAgent, Password: password, Permissions: permissions(p)})
 			continue
 		}
-		path := filepath.Join(keys, p.Role+".nk")
-		seed, err := secret(path, newSeed)
+		public, err := publicKey(filepath.Join(keys, p.Role+".nk"), nkeys.CreateUser)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
-		pair, err := nkeys.FromSeed([]byte(seed))
-		if err != nil {
-			return nil, nil, messages.Errorf(messages.CodeStateInvalid, "cannot read the bus key %s: it holds no nkey seed", path).
-				WithHint("restore the file, or delete it to have a new key made (programs that hold the old one are locked out)")
-		}
-		public, err := pair.PublicKey()
-		pair.Wipe()
-		if err != nil {
-			return nil, nil, fmt.Errorf("cannot read the bus key %s: %w", path, err)
-		}
-		nks = append(nks, &server.NkeyUser{Nkey: public, Permissions: permissions(p)})
+		callout.AuthUsers = append(callout.AuthUsers, public)
+		o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: public, Permissions: permissions(p)})
 	}
-	return nks, users, nil
+	public, err := publicKey(filepath.Join(keys, "registry.sys.nk"), nkeys.CreateUser)
+	if err != nil {
+		return err
+	}
+	callout.AuthUsers = append(callout.AuthUsers, public)
+	o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: public, Account: system, Permissions: permissions(messages.WardenPermission())})
+	if callout.Issuer, err = publicKey(IssuerFile(keys), nkeys.CreateAccount); err != nil {
+		return err
+	}
+	o.AuthCallout = callout
+	return nil
+}
+
+// publicKey reads the public half of a seed, made when it is missing.
+func publicKey(path string, create func() (nkeys.KeyPair, error)) (string, error) {
+	seed, err := secret(path, func() (string, error) { return newSeed(create) })
+	if err != nil {
+		return "", err
+	}
+	pair, err := nkeys.FromSeed([]byte(seed))
+	if err != nil {
+		return "", messages.Errorf(messages.CodeStateInvalid, "cannot read the bus key %s: it holds no nkey seed", path).
+			WithHint("restore the file, or delete it to have a new key made (programs that hold the old one are locked out)")
+	}
+	defer pair.Wipe()
+	public, err := pair.PublicKey()
+	if err != nil {
+		return "", fmt.Errorf("cannot read the bus key %s: %w", path, err)
+	}
+	return public, nil
 }
 
 func permissions(p messages.Permission) *server.Permissions {
@@ -96,20 +110,12 @@ func secret(path string, create func() (string, error)) (string, error) {
 	return text, nil
 }
 
-func newSeed() (string, error) {
-	pair, err := nkeys.CreateUser()
+func newSeed(create func() (nkeys.KeyPair, error)) (string, error) {
+	pair, err := create()
 	if err != nil {
 		return "", err
 	}
 	defer pair.Wipe()
 	seed, err := pair.Seed()
 	return string(seed), err
-}
-
-func newPassword() (string, error) {
-	b := make([]byte, 24)
-	if _, err := rand.Read(b); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(b), nil
 }

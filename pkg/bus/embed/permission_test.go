@@ -3,6 +3,8 @@ package embed_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
+	"os"
 	"strings"
 	"testing"
 
@@ -10,14 +12,16 @@ import (
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
+var update = flag.Bool("update", false, "write what was measured into docs/security.md")
+
 // roles in the order of the columns below.
 var roles = []string{
 	messages.RoleCLI, messages.RoleOrchestrator, messages.RoleCPI,
 	messages.RoleRegistry, messages.RoleOps, messages.RoleAgent,
 }
 
-// p may publish, s may subscribe, b both, . neither. The server takes the last
-// token of agent.> for one that agent.* allows.
+// p may publish, s may subscribe, b both, . neither. agt is
+// the agent a1.
 const matrix = `
                                                     cli orc cpi reg ops agt
 bosh.v1.cmd.micro                                    p   .   .   .   s   .
@@ -31,12 +35,17 @@ bosh.v1.svc.orchestrator.status                      p   b   .   .   s   .
 bosh.v1.svc.registry.settings_get                    .   .   p   s   s   .
 bosh.v1.svc.registry.settings_put                    .   .   p   s   s   .
 bosh.v1.svc.registry.settings_delete                 .   .   p   s   s   .
+bosh.v1.svc.registry.identity_create                 .   p   .   s   s   .
+bosh.v1.svc.registry.identity_revoke                 .   p   .   s   s   .
 bosh.v1.svc.cpi-openstack.info                       p   p   b   .   s   .
 agent.a1                                             .   p   .   .   .   s
-agent.*                                              .   .   .   .   .   s
-agent.>                                              .   .   .   .   .   s
+agent.a2                                             .   p   .   .   .   .
+agent.*                                              .   .   .   .   .   .
+agent.>                                              .   .   .   .   .   .
 director.d.a1.r                                      .   s   .   .   .   p
 director.>                                           .   s   .   .   .   .
+director.d.a2.r                                      .   s   .   .   .   .
+hm.agent.heartbeat.a2                                s   s   .   .   s   .
 hm.agent.heartbeat.a1                                s   s   .   .   s   p
 hm.agent.alert.a1                                    s   s   .   .   s   p
 hm.agent.shutdown.a1                                 s   s   .   .   s   p
@@ -48,6 +57,10 @@ _INBOX_cpi.x                                         .   .   s   .   .   .
 _INBOX_registry.x                                    .   .   .   s   .   .
 _INBOX_ops.x                                         .   .   .   .   s   .
 $SRV.PING                                            p   b   b   s   p   .
+$SYS.REQ.SERVER.PING.CONNZ                           .   .   .   .   .   .
+$KV.bosh_identities.a1                               .   .   .   p   .   .
+$JS.API.STREAM.MSG.GET.KV_bosh_identities            .   .   .   p   .   .
+$JS.API.CONSUMER.CREATE.KV_bosh_identities.x         .   .   .   .   .   .
 $KV.bosh_settings.vm-1                               .   .   .   p   .   .
 $JS.API.STREAM.MSG.GET.KV_bosh_settings              .   .   .   p   .   .
 $JS.API.STREAM.MSG.GET.BOSH_JOURNAL                  p   p   .   .   p   .
@@ -79,24 +92,67 @@ func TestMatrix(t *testing.T) {
 	for _, r := range roles {
 		conns[r] = connect(t, dir, s.URL(), r)
 	}
+	for _, r := range roles { // nobody may publish there, not even the admin
+		if got := maySubscribe(t, conns[r], messages.LoginSubject); got != (r == messages.RoleRegistry) {
+			t.Errorf("%s may hear of logins: %v", r, got)
+		}
+	}
+	rows := []string{
+		"# Who may publish and subscribe", "",
+		"Measured on a running bus by `pkg/bus/embed` and written by `make generate`; do not edit. `agent` is one agent, a1:",
+		"what another agent has is out of its reach. Publishing to a wildcard is impossible. The admin may do everything.", "",
+		"| subject | " + strings.Join(roles, " | ") + " |", "|---" + strings.Repeat("|---", len(roles)) + "|",
+	}
 	for _, line := range strings.Split(strings.TrimSpace(matrix), "\n")[1:] {
 		f := strings.Fields(line)
 		if len(f) != 1+len(roles) {
 			t.Fatalf("the row %q has %d columns", line, len(f)-1)
 		}
-		subject := f[0]
+		subject, cells := f[0], []string{"`" + f[0] + "`"}
 		for i, role := range roles {
 			want := f[1+i]
-			if got := maySubscribe(t, conns[role], subject); got != strings.Contains("sb", want) {
+			hears, says := maySubscribe(t, conns[role], subject), false
+			if got := hears; got != strings.Contains("sb", want) {
 				t.Errorf("%s may subscribe to %s: %v", role, subject, got)
 			}
-			if strings.ContainsAny(subject, "*>") {
-				continue
+			if !strings.ContainsAny(subject, "*>") {
+				says = mayPublish(t, admin, conns[role], subject)
+				if says != strings.Contains("pb", want) {
+					t.Errorf("%s may publish to %s: %v", role, subject, says)
+				}
 			}
-			if got := mayPublish(t, admin, conns[role], subject); got != strings.Contains("pb", want) {
-				t.Errorf("%s may publish to %s: %v", role, subject, got)
-			}
+			cells = append(cells, cell(hears, says))
 		}
+		rows = append(rows, "| "+strings.Join(cells, " | ")+" |")
+	}
+	golden(t, "../../../docs/security.md", strings.Join(rows, "\n")+"\n")
+}
+
+func cell(hears, says bool) string {
+	var words []string
+	if says {
+		words = append(words, "pub")
+	}
+	if hears {
+		words = append(words, "sub")
+	}
+	return strings.Join(words, " ")
+}
+
+// golden compares a file with what was measured, or writes it.
+func golden(t *testing.T, path, text string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(have) != text {
+		t.Errorf("%s is not what was measured: run `make generate`", path)
 	}
 }
 

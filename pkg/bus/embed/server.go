@@ -18,6 +18,7 @@ import (
 )
 
 const (
+	loginWait  = 1.0 // seconds; less than a client waits for the server, so that it hears why
 	readyWait  = 10 * time.Second
 	answerWait = 5 * time.Minute // how long after a request its answer may be published
 )
@@ -64,10 +65,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 }
 
 func (s *Server) run(ctx context.Context, o Options) error {
-	nkeys, users, err := identities(filepath.Join(s.dir, "keys"))
-	if err != nil {
-		return err
-	}
+	var err error
 	port := o.Port
 	if port == 0 {
 		if port, err = rememberedPort(s.dir); err != nil {
@@ -80,7 +78,7 @@ func (s *Server) run(ctx context.Context, o Options) error {
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
-	s.nats, err = server.NewServer(&server.Options{
+	options := &server.Options{
 		ServerName:             "microbosh",
 		Host:                   o.Host,
 		Port:                   port,
@@ -89,10 +87,12 @@ func (s *Server) run(ctx context.Context, o Options) error {
 		SyncAlways:             true,
 		NoSigs:                 true,
 		DisableJetStreamBanner: true,
-		Nkeys:                  nkeys,
-		Users:                  users,
-	})
-	if err != nil {
+		AuthTimeout:            loginWait,
+	}
+	if err := identities(filepath.Join(s.dir, "keys"), options); err != nil {
+		return err
+	}
+	if s.nats, err = server.NewServer(options); err != nil {
 		return fmt.Errorf("cannot set up the bus: %w", err)
 	}
 	s.nats.SetLoggerV2(logger{o.Log.With().Str("component", "nats").Logger()}, false, false, false)

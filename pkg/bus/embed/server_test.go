@@ -37,11 +37,8 @@ func connect(t *testing.T, dir, url, role string) *bus.Conn {
 	t.Helper()
 	o := bus.Options{URL: url, Name: role, InboxPrefix: messages.InboxPrefix(role)}
 	if role == messages.RoleAgent {
-		b, err := os.ReadFile(embed.AgentPasswordFile(dir))
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.User, o.Password = messages.RoleAgent, strings.TrimSpace(string(b))
+		serveLogins(t, dir, url)
+		o.User, o.Password = "a1", "marker-secret"
 	} else {
 		o.SeedFile = embed.KeyFile(dir, role)
 	}
@@ -51,6 +48,38 @@ func connect(t *testing.T, dir, url, role string) *bus.Conn {
 	}
 	t.Cleanup(c.Close)
 	return c
+}
+
+// serveLogins lets the agent a1 in for the length of the test, from when it
+// returns.
+func serveLogins(t *testing.T, dir, url string) {
+	t.Helper()
+	c := connect(t, dir, url, messages.RoleRegistry)
+	ctx, cancel := context.WithCancel(t.Context())
+	done, ready := make(chan error, 1), make(chan struct{})
+	go func() {
+		done <- c.ServeLogins(ctx, bus.Logins{
+			IssuerFile: embed.IssuerFile(filepath.Join(dir, "keys")),
+			Check: func(_ context.Context, user, password string) (messages.Permission, error) {
+				if user != "a1" || password != "marker-secret" {
+					return messages.Permission{}, errors.New("no such agent")
+				}
+				return messages.AgentPermission(user), nil
+			},
+		}, func() { close(ready) })
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-ready:
+	case err := <-done:
+		done <- err
+		t.Fatalf("logins are not served: %v", err)
+	}
 }
 
 func TestFolder(t *testing.T) {
@@ -157,12 +186,12 @@ func TestStrangers(t *testing.T) {
 	s := start(t, dir)
 	start(t, other)
 	for name, o := range map[string]bus.Options{
-		"nobody":          {},
-		"wrong password":  {User: "agent", Password: "marker-secret"},
-		"another's key":   {SeedFile: embed.KeyFile(other, messages.RoleCLI)},
-		"missing key":     {SeedFile: filepath.Join(dir, "none.nk")},
-		"password as key": {SeedFile: embed.AgentPasswordFile(dir)},
-		"in the address":  {URL: strings.Replace(s.URL(), "nats://", "nats://agent:marker-secret@", 1)},
+		"nobody":                {},
+		"wrong password":        {User: "agent", Password: "marker-secret"},
+		"another's key":         {SeedFile: embed.KeyFile(other, messages.RoleCLI)},
+		"missing key":           {SeedFile: filepath.Join(dir, "none.nk")},
+		"another's kind of key": {SeedFile: embed.IssuerFile(filepath.Join(dir, "keys"))},
+		"in the address":        {URL: strings.Replace(s.URL(), "nats://", "nats://agent:marker-secret@", 1)},
 	} {
 		if o.URL == "" {
 			o.URL = s.URL()

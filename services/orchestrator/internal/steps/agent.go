@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -44,7 +42,7 @@ func (x *Session) openAgent(ctx context.Context, c Call) (*agent, error) {
 		x.agent.close()
 		x.agent = nil
 	}
-	mbus, err := x.mbus()
+	mbus, _, err := x.mbus()
 	if err != nil {
 		return nil, err
 	}
@@ -228,8 +226,9 @@ func agentError(method, agentID string, err error) error {
 }
 
 // mbus is the manifest's mbus; nats:// without a host means the bus that
-// deploys, at its advertised address, with the agents' credentials.
-func (x *Session) mbus() (string, error) {
+// deploys, at its advertised address, where each agent has its own identity:
+// own.
+func (x *Session) mbus() (target string, own bool, err error) {
 	given := defaultMbus
 	if agent, ok := x.Manifest.Cloud.Properties["agent"].(map[string]any); ok {
 		if s, ok := agent["mbus"].(string); ok && s != "" {
@@ -238,21 +237,17 @@ func (x *Session) mbus() (string, error) {
 	}
 	u, err := url.Parse(given)
 	if err != nil {
-		return "", messages.Errorf(messages.CodeManifestInvalid, "cloud.properties.agent.mbus is no URL")
+		return "", false, messages.Errorf(messages.CodeManifestInvalid, "cloud.properties.agent.mbus is no URL")
 	}
 	if u.Host != "" || (u.Scheme != "nats" && u.Scheme != "tls") {
-		return given, nil
-	}
-	password, err := os.ReadFile(filepath.Join(x.Keys, "agent.password"))
-	if err != nil {
-		return "", fmt.Errorf("cannot read the agents' password: %w", err)
+		return given, false, nil
 	}
 	here, err := url.Parse(x.Conn.URL())
 	if err != nil {
-		return "", fmt.Errorf("cannot tell the bus's address: %w", err)
+		return "", false, fmt.Errorf("cannot tell the bus's address: %w", err)
 	}
-	u.Host, u.User = here.Host, url.UserPassword("agent", strings.TrimSpace(string(password)))
-	return u.String(), nil
+	u.Host = here.Host
+	return u.String(), true, nil
 }
 
 // defaultMbus is the original's.

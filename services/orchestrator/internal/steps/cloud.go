@@ -52,7 +52,11 @@ func (x *Session) createVM(ctx context.Context, c Call) (any, error) {
 
 func (x *Session) deleteVM(ctx context.Context, c Call) (any, error) {
 	in := c.Intent.Inputs
-	return nil, x.command(ctx, c, messages.MethodDeleteVM, messages.DeleteVMArgs{VMCID: in.VMCID, Name: in.VMName, Owner: in.Owner}, nil)
+	err := x.command(ctx, c, messages.MethodDeleteVM, messages.DeleteVMArgs{VMCID: in.VMCID, Name: in.VMName, Owner: in.Owner}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return nil, x.revoke(ctx, in.AgentID)
 }
 
 func (x *Session) setVMMetadata(ctx context.Context, c Call) (any, error) {
@@ -96,7 +100,7 @@ func (x *Session) detachDisk(ctx context.Context, c Call) (any, error) {
 
 // checkVM asks the IaaS first; only a VM that exists is asked itself.
 func (x *Session) checkVM(ctx context.Context, c Call) (any, error) {
-	sealed, err := x.sealToCPI(false)
+	sealed, err := x.sealToCPI(ctx, "")
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (x *Session) silent(ctx context.Context, c Call, err error) error {
 		return err
 	}
 	checks := "that the VM booted, that its clock is right, and that the security groups let the orchestrator reach its agent's port"
-	if mbus, mbusErr := x.mbus(); mbusErr == nil && !strings.HasPrefix(mbus, "https://") {
+	if mbus, _, mbusErr := x.mbus(); mbusErr == nil && !strings.HasPrefix(mbus, "https://") {
 		if u, parseErr := url.Parse(mbus); parseErr == nil {
 			checks = fmt.Sprintf("that the VM booted, that its clock is right, and that it reaches the bus at %s (security groups, routes, the bus's advertised address)", u.Host)
 		}
@@ -37,7 +37,7 @@ func (x *Session) silent(ctx context.Context, c Call, err error) error {
 	e = e.WithHint("see %s", checks)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), consoleWait) // the step's own time is over
 	defer cancel()
-	lines, consoleErr := x.console(ctx, c.State.VM.CID)
+	lines, consoleErr := x.console(ctx, *c.State.VM)
 	if consoleErr != nil {
 		x.Log.Debug().Err(consoleErr).Msg("the CPI does not tell the console")
 		return e
@@ -49,12 +49,16 @@ func (x *Session) silent(ctx context.Context, c Call, err error) error {
 	return e
 }
 
-func (x *Session) console(ctx context.Context, vmCID string) (string, error) {
-	sealed, err := x.sealToCPI(false)
+func (x *Session) console(ctx context.Context, vm messages.VM) (string, error) {
+	secrets, err := x.secrets(ctx, vm.AgentID)
+	if err != nil {
+		return "", err // what cannot be cut out is not shown
+	}
+	sealed, err := x.sealToCPI(ctx, "")
 	if err != nil {
 		return "", err
 	}
-	args, err := json.Marshal(messages.VMArgs{VMCID: vmCID})
+	args, err := json.Marshal(messages.VMArgs{VMCID: vm.CID})
 	if err != nil {
 		return "", err
 	}
@@ -63,7 +67,7 @@ func (x *Session) console(ctx context.Context, vmCID string) (string, error) {
 	if err := x.Conn.Call(ctx, subject, messages.CallRequest{Args: args, Secrets: sealed}, &reply); err != nil {
 		return "", err
 	}
-	return lastLines(reply.Output, x.secrets()), nil
+	return lastLines(reply.Output, secrets), nil
 }
 
 // lastLines are the end of a console without control characters and without
@@ -92,8 +96,9 @@ func lastLines(output string, secrets []string) string {
 	return strings.Join(lines[max(0, len(lines)-consoleLines):], "\n")
 }
 
-// secrets are the manifest's texts that may be some, the longest first.
-func (x *Session) secrets() []string {
+// secrets are the manifest's texts that may be some, and the agent's mbus, the
+// longest first.
+func (x *Session) secrets(ctx context.Context, agentID string) ([]string, error) {
 	var all []string
 	var collect func(any)
 	collect = func(v any) {
@@ -121,9 +126,11 @@ func (x *Session) secrets() []string {
 	collect(x.Manifest.Env)
 	collect(x.Manifest.Cloud.Properties)
 	collect(x.Manifest.ApplySpec)
-	if mbus, err := x.mbus(); err == nil {
-		collect(mbus)
+	mbus, err := x.mbusOf(ctx, agentID)
+	if err != nil {
+		return nil, err
 	}
+	collect(mbus)
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
-	return all
+	return all, nil
 }

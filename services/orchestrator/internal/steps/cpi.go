@@ -12,6 +12,7 @@ import (
 	"github.com/microbosh/microbosh/pkg/bus"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/pkg/seal"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/workflow"
 )
 
 // cpiRole is the role whose key step commands are sealed to.
@@ -53,7 +54,7 @@ func (x *Session) sendCommand(ctx context.Context, c Call, cloud, method string,
 	if err != nil {
 		return fmt.Errorf("cannot encode the arguments of %s: %w", method, err)
 	}
-	sealed, err := x.sealToCPI(method == messages.MethodCreateVM)
+	sealed, err := x.sealToCPI(ctx, newAgent(c))
 	if err != nil {
 		return err
 	}
@@ -139,9 +140,17 @@ func (x *Session) openResults(ctx context.Context) error {
 	return nil
 }
 
-// sealToCPI seals what a CPI call needs; a create_vm also gets the env and the
-// agent's mbus.
-func (x *Session) sealToCPI(vm bool) (*messages.Sealed, error) {
+// newAgent is the agent whose VM a step creates, "" when it creates none.
+func newAgent(c Call) string {
+	if c.Intent.Step != workflow.StepCreateVM {
+		return ""
+	}
+	return c.Intent.Inputs.AgentID
+}
+
+// sealToCPI seals what a CPI call needs; the create_vm of an agent also gets the
+// env and the agent's mbus.
+func (x *Session) sealToCPI(ctx context.Context, agentID string) (*messages.Sealed, error) {
 	to, err := seal.PublicKey(x.Keys, cpiRole)
 	if err != nil {
 		return nil, fmt.Errorf("cannot seal for the CPI: %w", err)
@@ -151,11 +160,11 @@ func (x *Session) sealToCPI(vm bool) (*messages.Sealed, error) {
 		return nil, fmt.Errorf("cannot seal for the CPI: %w", err)
 	}
 	secrets := messages.StepSecrets{Properties: properties}
-	if vm {
+	if agentID != "" {
 		if secrets.Env, err = json.Marshal(x.Manifest.Env); err != nil {
 			return nil, fmt.Errorf("cannot seal for the CPI: %w", err)
 		}
-		if secrets.Mbus, err = x.mbus(); err != nil {
+		if secrets.Mbus, err = x.mbusOf(ctx, agentID); err != nil {
 			return nil, err
 		}
 	}

@@ -20,7 +20,7 @@ import (
 type Options struct {
 	Conn     *bus.Conn
 	Ring     *seal.Ring     // the orchestrator's
-	Keys     string         // folder of public keys and the agents' password
+	Keys     string         // folder of public keys
 	Source   string         // of envelopes
 	Director string         // one subject token: where agents answer
 	Log      zerolog.Logger // component logger

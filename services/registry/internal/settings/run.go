@@ -77,22 +77,40 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	store := &Store{bucket: bucket, ring: ring}
+	if bucket, err = conn.Bucket(ctx, messages.BucketIdentity); err != nil {
+		return err
+	}
+	warden, err := bus.Connect(ctx, bus.Options{
+		URL: o.Bus, Name: daemon.Source("microbosh-registry-warden"), Wait: busWait, Log: o.Log,
+		SeedFile: filepath.Join(o.Keys, "registry.sys.nk"), InboxPrefix: messages.InboxPrefix(messages.RoleRegistry),
+	})
+	if err != nil {
+		return err
+	}
+	defer warden.Close()
+	ids := &Identities{bucket: bucket, ring: ring, cut: warden.Cut}
 
 	group, ctx := errgroup.WithContext(ctx)
-	open := make(chan struct{})
+	open, asked := make(chan struct{}), make(chan struct{})
 	group.Go(func() error {
 		return conn.Serve(ctx, bus.Service{
 			Name: messages.ServiceRegistry, Version: version(), Description: "settings of VMs",
-			Endpoints: (&service{store: store, ring: ring, log: o.Log}).endpoints(),
+			Endpoints: (&service{store: store, ids: ids, ring: ring, log: o.Log}).endpoints(),
 			Ready:     func() { close(open) },
 		})
 	})
+	group.Go(func() error {
+		logins := bus.Logins{IssuerFile: filepath.Join(o.Keys, "registry.issuer"), Check: ids.Check}
+		return conn.ServeLogins(ctx, logins, func() { close(asked) })
+	})
 	group.Go(func() error { return serveHTTP(ctx, l, NewAPI(store, credential, o.Log)) })
 	group.Go(func() error {
-		select {
-		case <-open:
-		case <-ctx.Done():
-			return nil
+		for _, ready := range []chan struct{}{open, asked} {
+			select {
+			case <-ready:
+			case <-ctx.Done():
+				return nil
+			}
 		}
 		file := filepath.Join(filepath.Dir(filepath.Clean(o.Keys)), "registry.json")
 		if err := writeEndpoint(file, url); err != nil {

@@ -14,6 +14,7 @@ import (
 // service answers on the bus.
 type service struct {
 	store *Store
+	ids   *Identities
 	ring  *seal.Ring
 	log   zerolog.Logger
 }
@@ -23,6 +24,8 @@ func (s *service) endpoints() map[string]func(context.Context, []byte) (any, err
 		messages.SvcSettingsGet:    s.get,
 		messages.SvcSettingsPut:    s.put,
 		messages.SvcSettingsDelete: s.delete,
+		messages.SvcIdentityCreate: s.createIdentity,
+		messages.SvcIdentityRevoke: s.revokeIdentity,
 	}
 }
 
@@ -77,6 +80,35 @@ func (s *service) delete(ctx context.Context, body []byte) (any, error) {
 		return nil, err
 	}
 	s.log.Info().Str("vm", r.Name).Msg("settings deleted")
+	return struct{}{}, nil
+}
+
+func (s *service) createIdentity(ctx context.Context, body []byte) (any, error) {
+	var r messages.IdentityCreate
+	if err := decode(body, &r); err != nil {
+		return nil, err
+	}
+	id, err := s.ids.Create(ctx, r.AgentID)
+	if err != nil {
+		return nil, err
+	}
+	box, err := s.ring.Seal(r.Asker, id)
+	if err != nil {
+		return nil, err
+	}
+	s.log.Info().Str("agent", r.AgentID).Msg("identity given")
+	return messages.IdentityReply{Identity: box}, nil
+}
+
+func (s *service) revokeIdentity(ctx context.Context, body []byte) (any, error) {
+	var r messages.IdentityRevoke
+	if err := decode(body, &r); err != nil {
+		return nil, err
+	}
+	if err := s.ids.Revoke(ctx, r.AgentID); err != nil {
+		return nil, err
+	}
+	s.log.Info().Str("agent", r.AgentID).Msg("identity revoked")
 	return struct{}{}, nil
 }
 

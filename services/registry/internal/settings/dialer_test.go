@@ -1,0 +1,33 @@
+package settings_test
+
+import (
+	"net"
+	"sync"
+)
+
+// cutDialer tells when the first connection that it made can no longer be read.
+type cutDialer struct {
+	once sync.Once
+	lost chan struct{}
+}
+
+func (d *cutDialer) Dial(network, address string) (net.Conn, error) {
+	c, err := net.Dial(network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &watched{Conn: c, dialer: d}, nil
+}
+
+type watched struct {
+	net.Conn
+	dialer *cutDialer
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if err != nil {
+		w.dialer.once.Do(func() { close(w.dialer.lost) })
+	}
+	return n, err
+}
