@@ -53,6 +53,13 @@ func TestLife(t *testing.T) {
 		t.Fatalf("deploy ended with %d:\n%s", code, out)
 	}
 	whole(t, l)
+	passwords := agentPasswords(t, l)
+	noSecretsInProcesses(t, l, passwords)
+	for _, arg := range []string{"status", "deployments"} {
+		if out, _ := l.CLI(arg, "--json"); strings.Contains(out, lab.Marker) || strings.Contains(out, passwords[0]) {
+			t.Errorf("microbosh %s --json tells a secret:\n%s", arg, out)
+		}
+	}
 	for _, c := range []struct {
 		args []string
 		want string
@@ -85,7 +92,7 @@ func TestLife(t *testing.T) {
 	if strings.Contains(story, lab.Marker) {
 		t.Error("who listens hears a secret")
 	}
-	noSecrets(t, l)
+	noSecrets(t, l, passwords...)
 }
 
 // listen collects what an identity hears on the subjects.
@@ -119,7 +126,7 @@ func listen(t *testing.T, conn *bus.Conn, subjects ...string) func() string {
 
 // noSecrets looks through everything that the control plane left on disk: logs,
 // streams, state. What BOSH itself keeps in clear inside of a VM is not looked at.
-func noSecrets(t *testing.T, l *lab.Lab) {
+func noSecrets(t *testing.T, l *lab.Lab, more ...string) {
 	t.Helper()
 	err := filepath.WalkDir(l.Dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -139,8 +146,10 @@ func noSecrets(t *testing.T, l *lab.Lab) {
 		if err != nil {
 			return err
 		}
-		if bytes.Contains(b, []byte(lab.Marker)) {
-			t.Errorf("%s holds a secret", path)
+		for _, secret := range append(more, lab.Marker) {
+			if bytes.Contains(b, []byte(secret)) {
+				t.Errorf("%s holds a secret", path)
+			}
 		}
 		return nil
 	})
