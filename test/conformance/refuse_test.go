@@ -20,6 +20,7 @@ func TestBadInput(t *testing.T) {
 
 func badInput(l *life) {
 	t, steps := l.t, lifeSteps()
+	l.allocate()
 	l.live(steps[0])
 	l.live(steps[1])
 	nowhere := uuid.NewString()
@@ -86,6 +87,9 @@ func badInput(l *life) {
 		{"a floating IP that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
 			a.Networks["vip"] = messages.Network{Type: "vip", IP: "203.0.113.250"}
 		}), messages.CodeCloudNotFound, "203.0.113.250"},
+		{"a floating IP that another has", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
+			a.Networks["vip"] = messages.Network{Type: "vip", IP: l.floating}
+		}), messages.CodeCloudConflict, l.floating},
 		{"a light stemcell that is not there", messages.MethodCreateStemcell, func(id string) any {
 			return messages.CreateStemcellArgs{Stemcell: messages.StemcellRef{CID: nowhere}, Tags: l.tags(id)}
 		}, messages.CodeCloudNotFound, nowhere},

@@ -62,8 +62,22 @@ func (s *session) findFloating(ctx context.Context, vip *network) (floatingips.F
 	return have[i], nil
 }
 
-// assignFloating gives the server the vip, if there is one. It moves from the
-// server that has it, as BOSH does.
+// checkVIP refuses an address that another server has, unless the manifest says
+// that it may be taken. A Director means it without saying.
+func (s *session) checkVIP(ctx context.Context, vip *network) error {
+	if vip == nil {
+		return nil
+	}
+	floating, err := s.findFloating(ctx, vip)
+	if err != nil || floating.PortID == "" || vip.reassign || s.trusting {
+		return err
+	}
+	return messages.Errorf(messages.CodeCloudConflict, "the floating IP %s is in use at %s", vip.IP, first(floating.FixedIP, floating.PortID)).
+		WithHint("free it, choose another, or have it taken: reassign: true in the cloud_properties of network `%s'", vip.name)
+}
+
+// assignFloating gives the server the vip, if there is one. checkVIP let it
+// move from the server that has it.
 func (s *session) assignFloating(ctx context.Context, cid string, vip *network) error {
 	if vip == nil {
 		return nil

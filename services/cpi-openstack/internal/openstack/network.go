@@ -21,6 +21,7 @@ type network struct {
 	messages.Network
 	NetID          string
 	SecurityGroups []string
+	reassign       bool     // vip: take the address from the server that has it
 	shared         []string // addresses that the port may use beside its own
 }
 
@@ -42,12 +43,13 @@ func parseNetworks(all map[string]messages.Network) (networks, error) {
 		n := network{name: name, Network: all[name]}
 		var own struct {
 			NetID          string          `json:"net_id"`
+			Reassign       bool            `json:"reassign"`
 			SecurityGroups json.RawMessage `json:"security_groups"`
 		}
 		if err := decode("network "+name, n.CloudProperties, &own); err != nil {
 			return out, err
 		}
-		n.NetID = own.NetID
+		n.NetID, n.reassign = own.NetID, own.Reassign
 		if len(own.SecurityGroups) > 0 && json.Unmarshal(own.SecurityGroups, &n.SecurityGroups) != nil {
 			return out, invalid("security groups must be an Array")
 		}

@@ -85,11 +85,19 @@ func (c *Cloud) createVM(ctx context.Context, s *cpi.Step, o *session, args mess
 	if err := v.choose(); err != nil {
 		return nil, err
 	}
-	cid, err := s.Create(ctx, cpi.Maker{Find: v.find, Prepare: v.prepare, Post: v.post, Remove: v.remove, Undo: v.undo})
+	cid, err := s.Create(ctx, cpi.Maker{Find: v.find, Prepare: v.claim, Post: v.post, Remove: v.remove, Undo: v.undo})
 	if err != nil {
 		return nil, err
 	}
 	return v.finish(ctx, cid)
+}
+
+// claim looks that the address is free before anything is made.
+func (v *vm) claim(ctx context.Context) error {
+	if err := v.session.checkVIP(ctx, v.networks.vip); err != nil {
+		return err
+	}
+	return v.prepare(ctx)
 }
 
 // find lists by name, which was minted for this step, and trusts only the step

@@ -32,11 +32,6 @@ func (v *vm) prepare(ctx context.Context) error {
 	if err := v.checkImage(ctx); err != nil {
 		return err
 	}
-	if v.networks.vip != nil {
-		if _, err := v.session.findFloating(ctx, v.networks.vip); err != nil {
-			return err
-		}
-	}
 	zone, err := v.zone(ctx)
 	if err != nil {
 		return err
