@@ -47,7 +47,7 @@ func (a *app) root() *cobra.Command {
 	)
 	for _, c := range []*cobra.Command{
 		a.deploymentCommand(), a.deployCommand(), a.deleteCommand(), a.statusCommand(), a.deploymentsCommand(),
-		a.cancelCommand(), a.agentCommand(),
+		a.historyCommand(), a.cancelCommand(), a.agentCommand(),
 	} {
 		c.GroupID = "deployment"
 		root.AddCommand(c)
