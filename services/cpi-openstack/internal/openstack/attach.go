@@ -204,7 +204,7 @@ func (s *session) detach(ctx context.Context, step *cpi.Step, args messages.Disk
 	}
 	if attachedIn(have, args.DiskCID) && (volume == nil || volume.Status != "detaching") {
 		err := classify("detach the volume "+args.DiskCID, reads, volumeattach.Delete(ctx, s.compute, args.VMCID, args.DiskCID).ExtractErr())
-		if err != nil && !notFound(err) {
+		if err != nil && !notFound(err) && !s.detaching(ctx, args.DiskCID) {
 			return err
 		}
 	}
@@ -224,4 +224,11 @@ func (s *session) detach(ctx context.Context, step *cpi.Step, args messages.Disk
 		step.Progress("volume "+args.DiskCID+" is "+volume.Status, 0, 0)
 		return volume.Status == "available" || elsewhere, nil
 	})
+}
+
+// detaching tells whether a volume is leaving its server or has left, so that a
+// refused repeat of the request is no failure.
+func (s *session) detaching(ctx context.Context, cid string) bool {
+	volume, err := s.getVolume(ctx, cid)
+	return notFound(err) || (err == nil && (volume.Status == "detaching" || volume.Status == "available"))
 }
