@@ -22,6 +22,7 @@ type run struct {
 	*Runner
 	log      zerolog.Logger
 	job      *bus.Job
+	owner    string // of this delivery: one that was thought lost may come to the same process
 	envelope messages.Envelope
 	command  messages.Command
 
@@ -122,7 +123,7 @@ func (r *run) claim(ctx context.Context) error {
 	for {
 		s := r.journal.State
 		c := messages.RunClaimed{
-			Owner: r.Owner, Verb: r.command.Verb, Claim: 1, Cloud: r.session.Manifest.Cloud.Plugin, Time: time.Now().UTC(),
+			Owner: r.owner, Verb: r.command.Verb, Claim: 1, Cloud: r.session.Manifest.Cloud.Plugin, Time: time.Now().UTC(),
 			RequestedBy: r.command.RequestedBy, ConfigSHA1: r.command.ConfigSHA1, StemcellSHA1: r.request.StemcellSHA1,
 		}
 		if s.InstanceUUID == "" {
@@ -201,7 +202,7 @@ func (r *run) reload(ctx context.Context) error {
 		return err
 	}
 	s := r.journal.State
-	if claimed && (s.Run == nil || s.Run.ID != r.envelope.ID || s.Run.Owner != r.Owner) {
+	if claimed && (s.Run == nil || s.Run.ID != r.envelope.ID || s.Run.Owner != r.owner) {
 		return errLost
 	}
 	return nil

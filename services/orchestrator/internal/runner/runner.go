@@ -59,7 +59,8 @@ func (r *Runner) handle(ctx context.Context, job *bus.Job) error {
 		log.Warn().Err(err).Str("subject", job.Subject).Msg("request refused")
 		return job.Drop(err.Error())
 	}
-	run := &run{Runner: r, log: log, job: job, envelope: e, command: command}
+	owner := fmt.Sprintf("%s-%.8s", r.Owner, uuid.NewString())
+	run := &run{Runner: r, log: log, job: job, owner: owner, envelope: e, command: command}
 	err = run.drive(ctx)
 	switch {
 	case err == nil:
