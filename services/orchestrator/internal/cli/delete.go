@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/microbosh/microbosh/pkg/messages"
-	"github.com/microbosh/microbosh/services/orchestrator/internal/journal"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/statefile"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/ui"
 )
@@ -41,12 +40,17 @@ func (a *app) delete(ctx context.Context, f deployFlags) error {
 		return err
 	}
 	defer s.close()
-	log, err := journal.New(s.conn, "").Load(ctx, name)
+	w, err := openWatch(ctx, s, name)
 	if err != nil {
 		return interruptedOr(ctx, err)
 	}
-	if !log.State.Exists() && len(log.State.Open) == 0 && log.State.Run == nil {
-		if err := statefile.CheckForgotten(d.choice.Deployment, log.State.Snapshot); err != nil {
+	defer w.stop()
+	x, err := look(ctx, s, name)
+	if err != nil {
+		return interruptedOr(ctx, err)
+	}
+	if !x.state.Exists() && len(x.state.Open) == 0 && x.state.Run == nil && !x.open() {
+		if err := statefile.CheckForgotten(d.choice.Deployment, x.state.Snapshot); err != nil {
 			return err
 		}
 		return messages.Errorf(messages.CodeNoDeployment, "No existing instance to delete")
@@ -67,11 +71,17 @@ func (a *app) delete(ctx context.Context, f deployFlags) error {
 		return err
 	}
 	ids := statefile.NewIdentities(folder(d.choice.Deployment))
-	uid, err := identify(ctx, s, ids, name, log.State, f.adopt)
+	uid, err := identify(ids, name, x, f.adopt)
 	if err != nil {
+		return err
+	}
+	var t ticket
+	if x.open() && x.ticket.uid == uid && x.command.Verb == messages.VerbDelete {
+		t = a.attach(x.ticket)
+	} else if t, err = a.submit(ctx, s, request{deployment: name, uid: uid, command: command}); err != nil {
 		return interruptedOr(ctx, err)
 	}
-	done, err := a.run(ctx, s, d, request{deployment: name, uid: uid, command: command}, f.detach)
+	done, err := a.watch(ctx, s, d, w, t, f.detach)
 	if err != nil || done == nil {
 		return err
 	}

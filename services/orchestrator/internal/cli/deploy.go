@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,18 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/microbosh/microbosh/pkg/bus"
-	"github.com/microbosh/microbosh/pkg/daemon"
 	"github.com/microbosh/microbosh/pkg/messages"
-	"github.com/microbosh/microbosh/pkg/seal"
-	"github.com/microbosh/microbosh/pkg/stemcell"
-	"github.com/microbosh/microbosh/services/orchestrator/internal/journal"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/statefile"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/ui"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/workflow"
 )
 
-// deployFlags are deploy's own.
+// deployFlags are deploy's own. What they leave open is decided by whether an
+// instance exists.
 type deployFlags struct {
 	update         bool
 	updateIfExists bool
@@ -31,6 +26,9 @@ type deployFlags struct {
 	adopt          bool
 	detach         bool
 }
+
+func (f deployFlags) mayCreate() bool { return !f.update && (!f.recreate || f.updateIfExists) }
+func (f deployFlags) mayUpdate() bool { return f.update || f.updateIfExists || f.recreate }
 
 func (a *app) deployCommand() *cobra.Command {
 	var f deployFlags
@@ -75,15 +73,20 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 		return messages.Errorf(messages.CodeUsage, "--detach needs a control plane that stays").
 			WithHint("run `microbosh dev`, or name a bus with --bus")
 	}
-	log, err := journal.New(s.conn, "").Load(ctx, name)
+	w, err := openWatch(ctx, s, name)
 	if err != nil {
 		return interruptedOr(ctx, err)
 	}
-	verb, action, err := a.verb(d, log.State, f)
+	defer w.stop()
+	x, err := look(ctx, s, name)
+	if err != nil {
+		return interruptedOr(ctx, err)
+	}
+	verb, action, err := a.verb(d, x.state, f)
 	if err != nil {
 		return err
 	}
-	desc := a.describe(d, log.State)
+	desc := a.describe(d, x.state)
 	if err := a.confirm(ctx, action+" "+desc, "Deployment canceled"); err != nil {
 		return err
 	}
@@ -92,11 +95,17 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 		return interruptedOr(ctx, err)
 	}
 	ids := statefile.NewIdentities(folder(d.choice.Deployment))
-	uid, err := identify(ctx, s, ids, name, log.State, f.adopt)
+	uid, err := identify(ids, name, x, f.adopt)
 	if err != nil {
+		return err
+	}
+	var t ticket
+	if x.sameDeploy(command, uid, f) {
+		t = a.attach(x.ticket)
+	} else if t, err = a.submit(ctx, s, request{deployment: name, uid: uid, command: command}); err != nil {
 		return interruptedOr(ctx, err)
 	}
-	done, err := a.run(ctx, s, d, request{deployment: name, uid: uid, command: command}, f.detach)
+	done, err := a.watch(ctx, s, d, w, t, f.detach)
 	if err != nil || done == nil {
 		return err
 	}
@@ -123,24 +132,21 @@ type result struct {
 // verb decides between create and update, with BOSH's checks in BOSH's order. A
 // create that never finished is gone on with.
 func (a *app) verb(d chosen, s workflow.State, f deployFlags) (messages.Verb, string, error) {
-	wantsUpdate := f.update || f.updateIfExists || f.recreate
-	if s.Exists() || s.Run != nil {
-		switch {
-		case s.Run != nil && s.Run.Verb == messages.VerbCreate && f.updateIfExists && !f.update:
-			// The same command, given again while its create is under way.
-			return messages.VerbCreate, "Going on deploying micro BOSH instance", nil
-		case wantsUpdate:
-			return messages.VerbUpdate, "Updating", nil
-		case s.ConfigSHA1 != "":
-			return "", "", messages.Errorf(messages.CodeInstanceExists, "Instance exists. Did you mean to --update?")
-		default:
-			return messages.VerbCreate, "Going on deploying micro BOSH instance", nil
-		}
+	const goesOn = "Going on deploying micro BOSH instance"
+	switch {
+	case s.Run != nil && s.Run.Verb == messages.VerbCreate && f.mayCreate():
+		return messages.VerbCreate, goesOn, nil
+	case (s.Exists() || s.Run != nil) && f.mayUpdate():
+		return messages.VerbUpdate, "Updating", nil
+	case (s.Exists() || s.Run != nil) && s.ConfigSHA1 != "":
+		return "", "", messages.Errorf(messages.CodeInstanceExists, "Instance exists. Did you mean to --update?")
+	case s.Exists() || s.Run != nil:
+		return messages.VerbCreate, goesOn, nil
 	}
 	if err := statefile.CheckForgotten(d.choice.Deployment, s.Snapshot); err != nil {
 		return "", "", err
 	}
-	if f.update || f.recreate && !f.updateIfExists {
+	if !f.mayCreate() {
 		return "", "", messages.Errorf(messages.CodeNoDeployment, "No existing instance to update")
 	}
 	if !d.manifest.Resources.HasPersistentDisk {
@@ -169,80 +175,6 @@ func (a *app) deployRequest(ctx context.Context, s *session, d chosen, verb mess
 		Verb: verb, RequestedBy: requester(), Adopt: f.adopt, Recreate: f.recreate,
 		Manifest: public, ConfigSHA1: d.manifest.ConfigSHA1(), Stemcell: ref, Secrets: sealed,
 	}, ctx.Err()
-}
-
-func (a *app) openStemcell(arg string) (*messages.StemcellRef, json.RawMessage, error) {
-	if filepath.Ext(arg) != ".tgz" {
-		return &messages.StemcellRef{CID: arg}, nil, nil
-	}
-	a.ui.Say("Verifying stemcell...")
-	path, err := filepath.Abs(arg)
-	if err != nil {
-		return nil, nil, messages.Errorf(messages.CodeStemcellInvalid, "cannot name the stemcell: %w", err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		return nil, nil, messages.Errorf(messages.CodeStemcellMissing, "Cannot find stemcell file `%s'", path)
-	}
-	sc, err := stemcell.Open(path)
-	if err != nil {
-		e := messages.AsError(err)
-		if e.Hint == "" {
-			e = e.WithHint("Stemcell is invalid, please fix, verify and upload again")
-		}
-		return nil, nil, e
-	}
-	properties, err := json.Marshal(sc.CloudProperties)
-	if err != nil {
-		return nil, nil, messages.Errorf(messages.CodeStemcellInvalid, "cannot read the cloud properties of the stemcell: %w", err)
-	}
-	return &messages.StemcellRef{
-		Path: path, Host: daemon.HostID(), Size: sc.Size, Name: sc.Name, Version: sc.Version,
-		APIVersion: sc.APIVersion, SHA1: sc.SHA1, CloudProperties: properties,
-	}, sc.ApplySpec, nil
-}
-
-func sealTo(keys string, v any) (*messages.Sealed, error) {
-	to, err := seal.PublicKey(keys, messages.RoleOrchestrator)
-	if err != nil {
-		return nil, err
-	}
-	ring, err := seal.Ephemeral()
-	if err != nil {
-		return nil, err
-	}
-	return ring.Seal(to, v)
-}
-
-// identify gives the uid that a request carries: the one on disk, unless its
-// deployment was deleted since; then, and at first, a new one.
-func identify(ctx context.Context, s *session, ids *statefile.Identities, name string, state workflow.State, adopt bool) (string, error) {
-	uid, err := ids.Get(name)
-	if err != nil {
-		return "", err
-	}
-	switch {
-	case state.UID != "" && (adopt || uid == ""):
-		if !adopt {
-			return "", messages.Errorf(messages.CodeUIDMismatch, "the bus knows a deployment `%s' that was not made from this folder", name).
-				WithHint("restore .microbosh from where it was made, or say --adopt when it is meant")
-		}
-		return state.UID, ids.Put(name, state.UID)
-	case state.UID != "":
-		return uid, nil // the orchestrator refuses another deployment's
-	case uid == "":
-		return ids.Mint(name)
-	case len(state.FinishedRuns) == 0:
-		return uid, nil // a first request that nobody has begun to work on
-	}
-	// The deployment is gone; a request of a new one may wait already.
-	waiting, err := s.conn.Last(ctx, messages.StreamCommand, messages.CommandSubject(name))
-	if err != nil && !errors.Is(err, bus.ErrNone) {
-		return "", err
-	}
-	if envelope, decodeErr := messages.Decode(waiting.Data, nil); err == nil && decodeErr == nil && envelope.DeploymentUID == uid {
-		return uid, nil
-	}
-	return ids.Mint(name)
 }
 
 // describe is BOSH's `MANIFEST' to `TARGET'.

@@ -13,7 +13,6 @@ import (
 	"github.com/microbosh/microbosh/pkg/bus"
 	"github.com/microbosh/microbosh/pkg/daemon"
 	"github.com/microbosh/microbosh/pkg/messages"
-	"github.com/microbosh/microbosh/services/orchestrator/internal/journal"
 )
 
 // request is a deploy request and where the story of its run begins.
@@ -76,32 +75,21 @@ func (a *app) submit(ctx context.Context, s *session, r request) (ticket, error)
 // join looks at the request that has the slot. No ticket and no error means
 // that the slot is free by now, or will be: its run has ended.
 func (a *app) join(ctx context.Context, s *session, r request) (t ticket, ended bool, err error) {
-	taken, err := s.conn.Last(ctx, messages.StreamCommand, messages.CommandSubject(r.deployment))
-	if errors.Is(err, bus.ErrNone) {
-		return ticket{}, false, nil
+	x, err := look(ctx, s, r.deployment)
+	if err != nil || !x.taken || x.finished {
+		return ticket{}, x.finished, err
 	}
-	if err != nil {
-		return ticket{}, false, err
-	}
-	var other messages.Command
-	envelope, err := messages.Decode(taken.Data, &other)
-	if err != nil {
-		return ticket{}, false, err
-	}
-	log, err := journal.New(s.conn, "").Load(ctx, r.deployment)
-	if err != nil {
-		return ticket{}, false, err
-	}
-	if _, finished := log.State.Finished(envelope.ID); finished {
-		return ticket{}, true, nil
-	}
-	if !sameRequest(other, r.command) || envelope.DeploymentUID != r.uid {
+	if !sameRequest(x.command, r.command) || x.ticket.uid != r.uid {
 		return ticket{}, false, messages.Errorf(messages.CodeRunOpen, "another run of `%s' is open: %s, asked for by %s",
-			r.deployment, other.Verb, orUnknown(other.RequestedBy)).
-			WithHint("wait for its end (`microbosh status`), or end it with `microbosh cancel`").WithDetail("run", envelope.ID)
+			r.deployment, x.command.Verb, orUnknown(x.command.RequestedBy)).
+			WithHint("wait for its end (`microbosh status`), or end it with `microbosh cancel`").WithDetail("run", x.ticket.run)
 	}
+	return a.attach(x.ticket), false, nil
+}
+
+func (a *app) attach(t ticket) ticket {
 	a.ui.Say("microbosh: this request is under way already: following it")
-	return ticket{deployment: r.deployment, uid: r.uid, run: envelope.ID, verb: other.Verb, attached: true}, false, nil
+	return t
 }
 
 func sameRequest(a, b messages.Command) bool {
@@ -146,25 +134,12 @@ func orUnknown(s string) string {
 
 // openRun is the run whose request has the deployment's slot.
 func (a *app) openRun(ctx context.Context, s *session, deployment string) (ticket, error) {
-	nothing := messages.Errorf(messages.CodeNoDeployment, "no run of `%s' is open", deployment)
-	taken, err := s.conn.Last(ctx, messages.StreamCommand, messages.CommandSubject(deployment))
-	if errors.Is(err, bus.ErrNone) {
-		return ticket{}, nothing
-	}
+	x, err := look(ctx, s, deployment)
 	if err != nil {
 		return ticket{}, err
 	}
-	var command messages.Command
-	envelope, err := messages.Decode(taken.Data, &command)
-	if err != nil {
-		return ticket{}, err
+	if !x.open() {
+		return ticket{}, messages.Errorf(messages.CodeNoDeployment, "no run of `%s' is open", deployment)
 	}
-	log, err := journal.New(s.conn, "").Load(ctx, deployment)
-	if err != nil {
-		return ticket{}, err
-	}
-	if _, finished := log.State.Finished(envelope.ID); finished {
-		return ticket{}, nothing
-	}
-	return ticket{deployment: deployment, uid: envelope.DeploymentUID, run: envelope.ID, verb: command.Verb, attached: true}, nil
+	return x.ticket, nil
 }

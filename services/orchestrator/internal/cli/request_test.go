@@ -191,7 +191,12 @@ func TestIdentify(t *testing.T) {
 	dir := t.TempDir()
 	ids := statefile.NewIdentities(dir)
 	get := func(state workflow.State, adopt bool) (string, error) {
-		return identify(t.Context(), x.s, ids, "micro", state, adopt)
+		now, err := look(t.Context(), x.s, "micro")
+		if err != nil {
+			t.Fatal(err)
+		}
+		now.state = state
+		return identify(ids, "micro", now, adopt)
 	}
 	living := workflow.State{Snapshot: messages.Snapshot{Deployment: "micro", UID: testUID}}
 	if _, err := get(living, false); messages.CodeOf(err) != messages.CodeUIDMismatch {

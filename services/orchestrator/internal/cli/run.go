@@ -10,17 +10,8 @@ import (
 	"github.com/microbosh/microbosh/services/orchestrator/internal/ui"
 )
 
-// run submits a request and follows its run; nil when it was left to itself.
-func (a *app) run(ctx context.Context, s *session, d chosen, r request, detach bool) (*messages.RunDone, error) {
-	w, err := openWatch(ctx, s, r.deployment)
-	if err != nil {
-		return nil, interruptedOr(ctx, err)
-	}
-	defer w.stop()
-	t, err := a.submit(ctx, s, r)
-	if err != nil {
-		return nil, interruptedOr(ctx, err)
-	}
+// watch follows a run to its end; nil when it is left to itself.
+func (a *app) watch(ctx context.Context, s *session, d chosen, w *watch, t ticket, detach bool) (*messages.RunDone, error) {
 	if detach {
 		a.ui.Result(fmt.Sprintf("Requested %s of `%s' as run %s", t.verb, t.deployment, t.run), t.public())
 		return nil, nil

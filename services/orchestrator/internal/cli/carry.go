@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"github.com/microbosh/microbosh/pkg/daemon"
+	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/seal"
+	"github.com/microbosh/microbosh/pkg/stemcell"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/statefile"
+)
+
+// openStemcell verifies a .tgz and refers to it; anything else is an image id.
+func (a *app) openStemcell(arg string) (*messages.StemcellRef, json.RawMessage, error) {
+	if filepath.Ext(arg) != ".tgz" {
+		return &messages.StemcellRef{CID: arg}, nil, nil
+	}
+	a.ui.Say("Verifying stemcell...")
+	path, err := filepath.Abs(arg)
+	if err != nil {
+		return nil, nil, messages.Errorf(messages.CodeStemcellInvalid, "cannot name the stemcell: %w", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, nil, messages.Errorf(messages.CodeStemcellMissing, "Cannot find stemcell file `%s'", path)
+	}
+	sc, err := stemcell.Open(path)
+	if err != nil {
+		e := messages.AsError(err)
+		if e.Hint == "" {
+			e = e.WithHint("Stemcell is invalid, please fix, verify and upload again")
+		}
+		return nil, nil, e
+	}
+	properties, err := json.Marshal(sc.CloudProperties)
+	if err != nil {
+		return nil, nil, messages.Errorf(messages.CodeStemcellInvalid, "cannot read the cloud properties of the stemcell: %w", err)
+	}
+	return &messages.StemcellRef{
+		Path: path, Host: daemon.HostID(), Size: sc.Size, Name: sc.Name, Version: sc.Version,
+		APIVersion: sc.APIVersion, SHA1: sc.SHA1, CloudProperties: properties,
+	}, sc.ApplySpec, nil
+}
+
+func sealTo(keys string, v any) (*messages.Sealed, error) {
+	to, err := seal.PublicKey(keys, messages.RoleOrchestrator)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := seal.Ephemeral()
+	if err != nil {
+		return nil, err
+	}
+	return ring.Seal(to, v)
+}
+
+// identify gives the uid that a request carries: the one on disk, unless its
+// deployment was deleted since; then, and at first, a new one.
+func identify(ids *statefile.Identities, name string, x sight, adopt bool) (string, error) {
+	uid, err := ids.Get(name)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case x.state.UID != "" && adopt:
+		return x.state.UID, ids.Put(name, x.state.UID)
+	case x.state.UID != "" && uid == "":
+		return "", messages.Errorf(messages.CodeUIDMismatch, "the bus knows a deployment `%s' that was not made from this folder", name).
+			WithHint("restore .microbosh from where it was made, or say --adopt when it is meant")
+	case x.state.UID != "":
+		return uid, nil // the orchestrator refuses another deployment's
+	case uid == "":
+		return ids.Mint(name)
+	case len(x.state.FinishedRuns) == 0:
+		return uid, nil // a first request that nobody has begun to work on
+	case x.taken && x.ticket.uid == uid:
+		return uid, nil // the deployment is gone, a new one's request waits
+	default:
+		return ids.Mint(name)
+	}
+}
