@@ -183,9 +183,12 @@ func slowBoot() lab.Fault {
 	return lab.Fault{Mode: "delay", Method: "POST", Path: "/servers$", DelayMS: 1000}
 }
 
+// slowSettle waits longer for a lost create than slowBoot holds it.
+func slowSettle() lab.Options { return lab.Options{Settle: 10 * time.Second} }
+
 func TestOrchestratorKilledInCreateVM(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{})
+	l := lab.New(t, slowSettle())
 	l.BuildStemcell()
 	l.Faults(slowBoot())
 	conn := l.Connect(messages.RoleOps)
@@ -202,7 +205,7 @@ func TestOrchestratorKilledInCreateVM(t *testing.T) {
 
 func TestCPIKilledInCreateVM(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{})
+	l := lab.New(t, slowSettle())
 	l.BuildStemcell()
 	l.Faults(slowBoot())
 	conn := l.Connect(messages.RoleOps)

@@ -21,7 +21,7 @@ func TestInterruptedCommandIsResumed(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := lab.Alone(t)
+			l := lab.Alone(t, slowSettle())
 			l.BuildStemcell()
 			l.Faults(lab.Fault{Mode: "delay", Method: "POST", Path: "/servers$", DelayMS: 1500, Count: 1})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

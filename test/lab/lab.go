@@ -27,6 +27,10 @@ type Options struct {
 	Proxies       bool   // each service reaches the bus through a proxy of its own
 	Mbus          string // of the manifest, default nats://
 	Quiet         bool   // programs log as in production, not everything
+
+	// Settle is the CPI's settle window, default 1s. It must be longer than any
+	// fault keeps a create on its way, or a second create is the CPI's right.
+	Settle time.Duration
 }
 
 // Lab is a whole system on loopback.
@@ -43,26 +47,30 @@ type Lab struct {
 	CPIs          []*Process
 	Proxies       map[string]*bustest.Proxy // by a service's name: orchestrator0, registry, cpi0
 
-	t     testing.TB
-	quiet bool
-	mbus  string
-	state string
-	bin   string
-	url   string // of devcloud
+	t      testing.TB
+	quiet  bool
+	settle time.Duration
+	mbus   string
+	state  string
+	bin    string
+	url    string // of devcloud
 }
 
 // Marker is in every secret of a lab's manifest.
 const Marker = "marker0secret"
 
 // Alone starts only the cloud: commands bring their own bus and services.
-func Alone(t testing.TB) *Lab { t.Helper(); return alone(t, Options{}) }
+func Alone(t testing.TB, o Options) *Lab { t.Helper(); return alone(t, o) }
 
 func alone(t testing.TB, o Options) *Lab {
 	t.Helper()
 	if o.Mbus == "" {
 		o.Mbus = "nats://"
 	}
-	l := &Lab{quiet: o.Quiet, mbus: o.Mbus, t: t, Dir: t.TempDir(), Name: "micro", bin: Programs(t)}
+	if o.Settle == 0 {
+		o.Settle = time.Second
+	}
+	l := &Lab{quiet: o.Quiet, settle: o.Settle, mbus: o.Mbus, t: t, Dir: t.TempDir(), Name: "micro", bin: Programs(t)}
 	l.state = filepath.Join(l.Dir, "state")
 	if err := os.MkdirAll(l.state, 0o700); err != nil {
 		t.Fatal(err)
@@ -110,7 +118,7 @@ func New(t testing.TB, o Options) *Lab {
 	}
 	l.Registry = service("registry", "microbosh-registry", "--listen", "127.0.0.1:0")
 	for i := range max(o.CPIs, 1) {
-		l.CPIs = append(l.CPIs, service(fmt.Sprint("cpi", i), "microbosh-cpi-openstack", "--settle", "1s"))
+		l.CPIs = append(l.CPIs, service(fmt.Sprint("cpi", i), "microbosh-cpi-openstack", "--settle", l.settle.String()))
 	}
 	return l
 }
@@ -200,7 +208,7 @@ func (l *Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	l.t.Helper()
 	cmd := exec.CommandContext(ctx, filepath.Join(l.bin, "microbosh"), args...)
 	cmd.Dir = l.Dir
-	cmd.Env = append(os.Environ(), "HOME="+l.Dir, "XDG_CONFIG_HOME=", "MICROBOSH_MANIFEST="+l.Manifest, "MICROBOSH_BUS=", "MICROBOSH_KEYS=", "MICROBOSH_SETTLE=1s")
+	cmd.Env = append(os.Environ(), "HOME="+l.Dir, "XDG_CONFIG_HOME=", "MICROBOSH_MANIFEST="+l.Manifest, "MICROBOSH_BUS=", "MICROBOSH_KEYS=", "MICROBOSH_SETTLE="+l.settle.String())
 	if l.Bus != nil {
 		url, err := embed.ReadAddress(l.state)
 		if err != nil {

@@ -123,7 +123,7 @@ func newRequest(method string, arguments []any) (messages.AgentRequest, error) {
 // converse sends the request and follows the task that it starts. An agent
 // that was restarted meanwhile is asked again: the step id makes that safe.
 func (x *Session) converse(ctx context.Context, a *agent, request messages.AgentRequest) (json.RawMessage, error) {
-	for {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		value, err := x.once(ctx, a, request)
 		if err != nil {
 			return nil, err
@@ -134,10 +134,12 @@ func (x *Session) converse(ctx context.Context, a *agent, request messages.Agent
 		}
 		value, err = x.follow(ctx, a, task.AgentTaskID)
 		var refused exception
-		if errors.As(err, &refused) && refused.lost() {
-			continue
+		if !errors.As(err, &refused) || !refused.lost() {
+			return value, err
 		}
-		return value, err
+		if err := wait(ctx, pause); err != nil { // an agent that keeps failing is not pressed
+			return nil, err
+		}
 	}
 }
 
