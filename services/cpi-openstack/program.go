@@ -26,6 +26,7 @@ type options struct {
 	slots    int
 	settle   time.Duration
 	registry string
+	queries  bool
 }
 
 // parse reads the flags. What the flag package itself finds wrong it tells on
@@ -39,6 +40,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.IntVar(&o.slots, "slots", cpi.DefaultSlots, "`number` of step commands at a time")
 	flags.DurationVar(&o.settle, "settle", cpi.DefaultSettle, "how `long` a create whose answer was lost may take to show in listings")
 	flags.StringVar(&o.registry, "registry-endpoint-file", "", "JSON `file` with the registry's url (default registry.json beside the keys folder)")
+	flags.BoolVar(&o.queries, "only-queries", false, "answer what is asked about the cloud, take no step commands")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -74,9 +76,9 @@ func run(ctx context.Context, log zerolog.Logger, o options) error {
 	cloud := openstack.New(openstack.Options{Bus: conn, Ring: ring, Keys: o.keys, Registry: o.registry})
 	return cpi.Run(ctx, cpi.Options{
 		Conn: conn, Ring: ring, Cloud: openstack.Name, Slots: o.slots, Settle: o.settle, Log: log,
-		Methods: cloud.Methods(), Queries: cloud.Queries(), Info: openstack.Info(),
+		Methods: cloud.Methods(), Queries: cloud.Queries(), Info: openstack.Info(), OnlyQueries: o.queries,
 		Ready: func() {
-			log.Info().Str("cloud", openstack.Name).Int("slots", o.slots).Msg("taking step commands")
+			log.Info().Str("cloud", openstack.Name).Int("slots", o.slots).Bool("only_queries", o.queries).Msg("serving")
 			if err := daemon.Ready(); err != nil {
 				log.Warn().Err(err).Msg("whoever started this program was not told that it serves")
 			}

@@ -16,9 +16,9 @@ func TestParse(t *testing.T) {
 		want options
 		says string
 	}{
-		"least":            {"--bus nats://b --keys /s/keys", options{"nats://b", "/s/keys", 8, 2 * time.Minute, "/s/registry.json"}, ""},
-		"keys with slash":  {"--bus nats://b --keys /s/keys/", options{"nats://b", "/s/keys/", 8, 2 * time.Minute, "/s/registry.json"}, ""},
-		"all":              {"--bus nats://b --keys k --slots 2 --settle 1s --registry-endpoint-file /r", options{"nats://b", "k", 2, time.Second, "/r"}, ""},
+		"least":            {"--bus nats://b --keys /s/keys", options{"nats://b", "/s/keys", 8, 2 * time.Minute, "/s/registry.json", false}, ""},
+		"keys with slash":  {"--bus nats://b --keys /s/keys/", options{"nats://b", "/s/keys/", 8, 2 * time.Minute, "/s/registry.json", false}, ""},
+		"all":              {"--bus nats://b --keys k --slots 2 --settle 1s --registry-endpoint-file /r --only-queries", options{"nats://b", "k", 2, time.Second, "/r", true}, ""},
 		"no bus":           {"--keys k", options{}, "--bus and --keys"},
 		"no keys":          {"--bus nats://b", options{}, "--bus and --keys"},
 		"no slots":         {"--bus nats://b --keys k --slots 0", options{}, "--slots"},

@@ -51,6 +51,8 @@ type Options struct {
 	Info    messages.CPIInfo
 	Version string // of the micro service
 	Ready   func() // called once reads are answered
+
+	OnlyQueries bool // take no step commands
 }
 
 type worker struct {
@@ -81,6 +83,8 @@ func Run(ctx context.Context, o Options) error {
 	w := &worker{Options: o, source: daemon.Source("microbosh-cpi-" + o.Cloud)}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return o.Conn.Serve(ctx, w.service()) })
-	group.Go(func() error { return o.Conn.Work(ctx, messages.StepConsumer(o.Cloud), o.Slots, w.handle) })
+	if !o.OnlyQueries {
+		group.Go(func() error { return o.Conn.Work(ctx, messages.StepConsumer(o.Cloud), o.Slots, w.handle) })
+	}
 	return group.Wait()
 }

@@ -55,38 +55,48 @@ func (a *app) agent(ctx context.Context, method string, args []string) error {
 		return err
 	}
 	defer s.close()
-	ring, err := seal.Ephemeral()
-	if err != nil {
-		return err
-	}
-	to, err := seal.PublicKey(s.keys, messages.RoleOrchestrator)
-	if err != nil {
-		return err
-	}
-	sealed, err := ring.Seal(to, arguments)
-	if err != nil {
-		return err
-	}
-	var answer messages.AgentCallReply
-	err = s.call(ctx, messages.ServiceSubject(messages.ServiceOrchestrator, messages.SvcAgent), messages.AgentCall{
-		ID: uuid.NewString(), Deployment: d.manifest.Name, Method: method, Arguments: sealed, Asker: ring.Public(),
-	}, &answer)
+	value, err := s.message(ctx, d, uuid.NewString(), method, arguments)
 	if err != nil {
 		return interruptedOr(ctx, err)
 	}
-	var reply messages.AgentReply
-	if err := ring.Open(answer.Reply, &reply); err != nil {
-		return err
-	}
-	if reply.Exception != nil {
-		return messages.Errorf(messages.CodeAgentFailed, "the agent answers: %s", ui.Printable(reply.Exception.Message))
-	}
 	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, reply.Value, "", "  "); err != nil {
+	if err := json.Indent(&pretty, value, "", "  "); err != nil {
 		return messages.Errorf(messages.CodeMalformed, "the agent's answer cannot be read: %w", err)
 	}
-	a.ui.Result(pretty.String(), reply.Value)
+	a.ui.Result(pretty.String(), value)
 	return nil
+}
+
+// message sends one message to the deployment's agent, through the orchestrator
+// and sealed both ways, and gives the value that it answers.
+func (s *session) message(ctx context.Context, d chosen, id, method string, arguments []json.RawMessage) (json.RawMessage, error) {
+	ring, err := seal.Ephemeral()
+	if err != nil {
+		return nil, err
+	}
+	to, err := seal.PublicKey(s.keys, messages.RoleOrchestrator)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := ring.Seal(to, arguments)
+	if err != nil {
+		return nil, err
+	}
+	var answer messages.AgentCallReply
+	err = s.call(ctx, messages.ServiceSubject(messages.ServiceOrchestrator, messages.SvcAgent), messages.AgentCall{
+		ID: id, Deployment: d.manifest.Name, Method: method, Arguments: sealed, Asker: ring.Public(),
+	}, &answer)
+	if err != nil {
+		return nil, err
+	}
+	var reply messages.AgentReply
+	if err := ring.Open(answer.Reply, &reply); err != nil {
+		return nil, err
+	}
+	if reply.Exception != nil {
+		return nil, messages.Errorf(messages.CodeAgentFailed, "the agent answers: %s", ui.Printable(reply.Exception.Message))
+	}
+	return reply.Value, nil
 }
 
 func agentArguments(args []string) ([]json.RawMessage, error) {

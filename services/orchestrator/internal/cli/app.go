@@ -33,6 +33,7 @@ const (
 	exitUsage       = 2
 	exitAttention   = 3
 	exitUnreachable = 4
+	exitChanges     = 10
 	exitInterrupted = 130
 )
 

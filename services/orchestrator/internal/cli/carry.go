@@ -12,18 +12,24 @@ import (
 	"github.com/microbosh/microbosh/services/orchestrator/internal/statefile"
 )
 
+// stemcellLoad is what a request carries of its stemcell.
+type stemcellLoad struct {
+	ref  *messages.StemcellRef
+	spec json.RawMessage // the apply spec; nil when it is in the VM
+}
+
 // openStemcell verifies a .tgz and refers to it; anything else is an image id.
-func (a *app) openStemcell(arg string) (*messages.StemcellRef, json.RawMessage, error) {
+func (a *app) openStemcell(arg string) (stemcellLoad, error) {
 	if filepath.Ext(arg) != ".tgz" {
-		return &messages.StemcellRef{CID: arg}, nil, nil
+		return stemcellLoad{ref: &messages.StemcellRef{CID: arg}}, nil
 	}
 	a.ui.Say("Verifying stemcell...")
 	path, err := filepath.Abs(arg)
 	if err != nil {
-		return nil, nil, messages.Errorf(messages.CodeStemcellInvalid, "cannot name the stemcell: %w", err)
+		return stemcellLoad{}, messages.Errorf(messages.CodeStemcellInvalid, "cannot name the stemcell: %w", err)
 	}
 	if _, err := os.Stat(path); err != nil {
-		return nil, nil, messages.Errorf(messages.CodeStemcellMissing, "Cannot find stemcell file `%s'", path)
+		return stemcellLoad{}, messages.Errorf(messages.CodeStemcellMissing, "Cannot find stemcell file `%s'", path)
 	}
 	sc, err := stemcell.Open(path)
 	if err != nil {
@@ -31,16 +37,16 @@ func (a *app) openStemcell(arg string) (*messages.StemcellRef, json.RawMessage, 
 		if e.Hint == "" {
 			e = e.WithHint("Stemcell is invalid, please fix, verify and upload again")
 		}
-		return nil, nil, e
+		return stemcellLoad{}, e
 	}
 	properties, err := json.Marshal(sc.CloudProperties)
 	if err != nil {
-		return nil, nil, messages.Errorf(messages.CodeStemcellInvalid, "cannot read the cloud properties of the stemcell: %w", err)
+		return stemcellLoad{}, messages.Errorf(messages.CodeStemcellInvalid, "cannot read the cloud properties of the stemcell: %w", err)
 	}
-	return &messages.StemcellRef{
+	return stemcellLoad{&messages.StemcellRef{
 		Path: path, Host: daemon.HostID(), Size: sc.Size, Name: sc.Name, Version: sc.Version,
 		APIVersion: sc.APIVersion, SHA1: sc.SHA1, CloudProperties: properties,
-	}, sc.ApplySpec, nil
+	}, sc.ApplySpec}, nil
 }
 
 func sealTo(keys string, v any) (*messages.Sealed, error) {

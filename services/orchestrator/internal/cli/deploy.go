@@ -58,11 +58,8 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 		return err
 	}
 	name := d.manifest.Name
-	if arg == "" {
-		if arg, _ = d.manifest.Resources.CloudProperties["image_id"].(string); arg == "" {
-			return messages.Errorf(messages.CodeStemcellMissing, "No stemcell provided").
-				WithHint("name a stemcell .tgz or an image id, or set resources.cloud_properties.image_id in the manifest")
-		}
+	if arg, err = stemcellOf(d, arg); err != nil {
+		return err
 	}
 	s, err := a.open(ctx, folder(d.choice.Deployment), false)
 	if err != nil {
@@ -87,10 +84,22 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 		return err
 	}
 	desc := a.describe(d, x.state)
+	var load stemcellLoad
+	if x.state.Exists() && !a.yes { // what would be lost is shown before the question
+		if load, err = a.openStemcell(arg); err != nil {
+			return err
+		}
+		a.warn(ctx, s, d, x, messages.Command{Verb: verb, Recreate: f.recreate, ConfigSHA1: d.manifest.ConfigSHA1(), Stemcell: load.ref})
+	}
 	if err := a.confirm(ctx, action+" "+desc, "Deployment canceled"); err != nil {
 		return err
 	}
-	command, err := a.deployRequest(ctx, s, d, verb, arg, f)
+	if load.ref == nil {
+		if load, err = a.openStemcell(arg); err != nil {
+			return err
+		}
+	}
+	command, err := deployRequest(s, d, verb, load, f)
 	if err != nil {
 		return interruptedOr(ctx, err)
 	}
@@ -120,6 +129,18 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 		Deployment: name, Outcome: done.Outcome, Millis: took.Milliseconds(),
 	})
 	return nil
+}
+
+// stemcellOf is the stemcell that was named, else the manifest's.
+func stemcellOf(d chosen, arg string) (string, error) {
+	if arg == "" {
+		arg, _ = d.manifest.Resources.CloudProperties["image_id"].(string)
+	}
+	if arg == "" {
+		return "", messages.Errorf(messages.CodeStemcellMissing, "No stemcell provided").
+			WithHint("name a stemcell .tgz or an image id, or set resources.cloud_properties.image_id in the manifest")
+	}
+	return arg, nil
 }
 
 // result is what a program reads at the end of a run.
@@ -156,25 +177,28 @@ func (a *app) verb(d chosen, s workflow.State, f deployFlags) (messages.Verb, st
 	return messages.VerbCreate, "Deploying new micro BOSH instance", nil
 }
 
-// deployRequest reads and verifies what the request carries and seals its
-// secrets to the orchestrator.
-func (a *app) deployRequest(ctx context.Context, s *session, d chosen, verb messages.Verb, arg string, f deployFlags) (messages.Command, error) {
-	ref, applySpec, err := a.openStemcell(arg)
-	if err != nil {
-		return messages.Command{}, err
+// warn shows what an update would destroy, and what of it stays.
+func (a *app) warn(ctx context.Context, s *session, d chosen, x sight, c messages.Command) {
+	p := makePlan(d, x, c, a.see(ctx, s, d, x.state.Snapshot))
+	if p.Destroys() {
+		a.ui.Say("%s\n%s", p.Reason, p.Losses())
 	}
+}
+
+// deployRequest is the request with its secrets sealed to the orchestrator.
+func deployRequest(s *session, d chosen, verb messages.Verb, load stemcellLoad, f deployFlags) (messages.Command, error) {
 	public, secrets, err := d.manifest.Split()
 	if err != nil {
 		return messages.Command{}, err
 	}
-	sealed, err := sealTo(s.keys, messages.CommandSecrets{Manifest: secrets, ApplySpec: applySpec})
+	sealed, err := sealTo(s.keys, messages.CommandSecrets{Manifest: secrets, ApplySpec: load.spec})
 	if err != nil {
 		return messages.Command{}, err
 	}
 	return messages.Command{
 		Verb: verb, RequestedBy: requester(), Adopt: f.adopt, Recreate: f.recreate,
-		Manifest: public, ConfigSHA1: d.manifest.ConfigSHA1(), Stemcell: ref, Secrets: sealed,
-	}, ctx.Err()
+		Manifest: public, ConfigSHA1: d.manifest.ConfigSHA1(), Stemcell: load.ref, Secrets: sealed,
+	}, nil
 }
 
 // describe is BOSH's `MANIFEST' to `TARGET'.

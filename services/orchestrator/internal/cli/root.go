@@ -11,7 +11,7 @@ Without a bus of its own (--bus) a command starts what it needs for as long as
 it runs, with its state in .microbosh beside the manifest.
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 needs attention, 4 bus unreachable,
-130 interrupted.`
+10 changes found, 130 interrupted.`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -46,7 +46,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: "system", Title: "The system itself:"},
 	)
 	for _, c := range []*cobra.Command{
-		a.deploymentCommand(), a.deployCommand(), a.deleteCommand(), a.statusCommand(), a.deploymentsCommand(),
+		a.deploymentCommand(), a.planCommand(), a.deployCommand(), a.deleteCommand(), a.statusCommand(), a.deploymentsCommand(),
 		a.historyCommand(), a.cancelCommand(), a.agentCommand(),
 	} {
 		c.GroupID = "deployment"

@@ -26,6 +26,15 @@ type session struct {
 // folder, which is started when none runs there. A command that only looks
 // starts nothing that could go on with an interrupted run.
 func (a *app) open(ctx context.Context, folder string, looks bool) (*session, error) {
+	return a.openStack(ctx, stack.Options{Dir: folder, BusOnly: looks})
+}
+
+// openAsking is open for a command that only looks, but in the cloud, too.
+func (a *app) openAsking(ctx context.Context, folder string) (*session, error) {
+	return a.openStack(ctx, stack.Options{Dir: folder, BusOnly: true, Queries: true})
+}
+
+func (a *app) openStack(ctx context.Context, o stack.Options) (*session, error) {
 	if a.bus != "" {
 		if a.keys == "" {
 			return nil, usage("--bus needs --keys: the folder with this person's keys for it")
@@ -36,7 +45,8 @@ func (a *app) open(ctx context.Context, folder string, looks bool) (*session, er
 		}
 		return &session{conn: conn, keys: a.keys}, nil
 	}
-	st, err := stack.Start(ctx, stack.Options{Dir: folder, Host: a.host, BusOnly: looks, Settle: a.getenv("MICROBOSH_SETTLE"), Wait: a.wait, Log: a.stackLog()})
+	o.Host, o.Settle, o.Wait, o.Log = a.host, a.getenv("MICROBOSH_SETTLE"), a.wait, a.stackLog()
+	st, err := stack.Start(ctx, o)
 	if err != nil {
 		return nil, interruptedOr(ctx, err)
 	}

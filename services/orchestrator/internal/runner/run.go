@@ -98,11 +98,12 @@ func (r *run) prepare() error {
 		Deployment: r.envelope.Deployment, UID: r.envelope.DeploymentUID, Run: r.envelope.ID,
 		Command: r.command, Manifest: m, Spec: secrets.ApplySpec, Fence: r.fence,
 	})
-	r.request = request(r.envelope.ID, r.command, m)
+	r.request = NewRequest(r.envelope.ID, r.command, m)
 	return nil
 }
 
-func request(id string, c messages.Command, m *manifest.Manifest) workflow.Request {
+// NewRequest is what decisions need of a command and its manifest.
+func NewRequest(id string, c messages.Command, m *manifest.Manifest) workflow.Request {
 	req := workflow.Request{
 		Run: id, Verb: c.Verb, Recreate: c.Recreate, ConfigSHA1: c.ConfigSHA1, StemcellSHA1: c.Stemcell.Fingerprint(),
 		DiskMiB: m.Resources.PersistentDisk,

@@ -32,6 +32,7 @@ type Options struct {
 	Wait time.Duration // for the bus of who holds the folder, default 20s
 
 	BusOnly bool   // nothing that could go on with a run: for commands that only look
+	Queries bool   // with BusOnly: also a CPI that answers questions and does nothing
 	Settle  string // the CPI's --settle; "" = its default
 	Cloud   bool   // also devcloud, in <Dir>/devcloud
 
@@ -203,7 +204,11 @@ func (s *Stack) run(ctx context.Context) error {
 	s.mu.Lock()
 	s.url = url
 	s.mu.Unlock()
-	if s.o.BusOnly {
+	cpi := filepath.Join(s.o.Programs, "microbosh-cpi-openstack")
+	switch {
+	case s.o.BusOnly && s.o.Queries:
+		return s.add(ctx, program{name: "cpi-openstack", path: cpi, args: []string{"--only-queries", "--bus", url, "--keys", s.Keys()}})
+	case s.o.BusOnly:
 		return nil
 	}
 	registry, err := rememberedPort(s.dir, "registry", s.o.Host)

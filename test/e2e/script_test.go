@@ -1,0 +1,70 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/microbosh/microbosh/test/lab"
+)
+
+// TestScripts runs the command line against a whole system, as people do. Each
+// script has one of its own; those whose name begins with alone- have only a
+// cloud, and their commands start what they need.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	bin := lab.Programs(t)
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(e *testscript.Env) error {
+			tb, ok := e.T().(testing.TB)
+			if !ok {
+				tb = t
+			}
+			var l *lab.Lab
+			if strings.Contains(filepath.Base(e.WorkDir), "script-alone-") {
+				l = lab.Alone(tb, lab.Options{})
+			} else {
+				l = lab.New(tb, lab.Options{})
+			}
+			l.BuildStemcell()
+			e.Vars = append(e.Vars, l.Command(t.Context()).Env...)
+			e.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+			e.Setenv("STEMCELL", l.Stemcell)
+			e.Values["lab"] = l
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "cloud": cloud},
+	})
+}
+
+// exits runs a command that must end with a code: exits CODE PROGRAM ARGS...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	code := "0"
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		code = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if code != args[0] {
+		ts.Fatalf("exit code %s, want %s", code, args[0])
+	}
+}
+
+// cloud does something to the cloud behind microbosh's back: cloud
+// delete-servers
+func cloud(ts *testscript.TestScript, neg bool, args []string) {
+	l := ts.Value("lab").(*lab.Lab)
+	switch {
+	case neg || len(args) == 0:
+		ts.Fatalf("usage: cloud WHAT")
+	case args[0] == "delete-servers":
+		l.DeleteServers()
+	default:
+		ts.Fatalf("cloud %s is not known", args[0])
+	}
+}

@@ -1,0 +1,89 @@
+package lab
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// DeleteServers deletes every server behind microbosh's back and returns when
+// they are gone.
+func (l *Lab) DeleteServers() {
+	l.t.Helper()
+	token := l.token()
+	for _, s := range l.Inventory().Servers {
+		l.request(http.MethodDelete, "/compute/v2.1/servers/"+s.ID, token, nil)
+	}
+	for deadline := time.Now().Add(ready); len(l.Inventory().Servers) > 0; {
+		if time.Now().After(deadline) {
+			l.t.Fatal("the servers do not go")
+		}
+	}
+}
+
+// Held waits until devcloud holds a request because of a fault of mode hold.
+func (l *Lab) Held() {
+	l.t.Helper()
+	body := l.request(http.MethodGet, "/devcloud/held?wait=30s", "", nil)
+	var held []json.RawMessage
+	if json.Unmarshal(body, &held) != nil || len(held) == 0 {
+		l.t.Fatalf("devcloud holds nothing: %s", body)
+	}
+}
+
+// Release lets every held request go on.
+func (l *Lab) Release() {
+	l.t.Helper()
+	l.request(http.MethodPost, "/devcloud/release", "", nil)
+}
+
+func (l *Lab) token() string {
+	l.t.Helper()
+	domain := map[string]string{"name": "Default"}
+	body, err := json.Marshal(map[string]any{"auth": map[string]any{
+		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{
+			"user": map[string]any{"name": "admin", "password": Marker + "-cloud", "domain": domain},
+		}},
+		"scope": map[string]any{"project": map[string]any{"name": "demo", "domain": domain}},
+	}})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	resp, err := http.Post(l.url+"/identity/v3/auth/tokens", "application/json", bytes.NewReader(body))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusCreated {
+		l.t.Fatalf("devcloud gives no token: %s", resp.Status)
+	}
+	return resp.Header.Get("X-Subject-Token")
+}
+
+func (l *Lab) request(method, path, token string, body io.Reader) []byte {
+	l.t.Helper()
+	req, err := http.NewRequestWithContext(l.t.Context(), method, l.url+path, body)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	req.Header.Set("X-Auth-Token", token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err == nil && resp.StatusCode >= 300 {
+		err = fmt.Errorf("%s: %s", resp.Status, answer)
+	}
+	if err != nil {
+		l.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return answer
+}
+
+// maxAnswer bounds what is read of devcloud.
+const maxAnswer = 1 << 20
