@@ -100,6 +100,33 @@ func TestApplyRefusesWhatItCannotTrust(t *testing.T) {
 	v.want(v.run("apply", "", v.spec(nil)), `"applied"`)
 }
 
+// What fails after the links were made leaves the jobs of before.
+func TestAFailedApplyChangesNothing(t *testing.T) {
+	t.Parallel()
+	v := newVM(t)
+	v.boot()
+	v.beat("")
+	v.want(v.run("apply", "", v.version("1", "1")), `"applied"`)
+	whole := v.installed()
+	spec := v.version("2", "2")
+	rendered := v.blob("rendered-bad", map[string]string{
+		"web/monit": monit + "# bad\n", "web/bin/post_install": "#!/bin/sh\necho no room >&2\nexit 7\n", "side/config": "bad",
+	})
+	spec["rendered_templates_archive"] = map[string]string{"sha1": rendered["sha1"], "blobstore_id": rendered["blobstore_id"]}
+	v.refused(v.run("apply", "", spec), "Hook post_install for web failed (exit status 7): stderr: no room")
+	if now := v.installed(); now != whole {
+		t.Errorf("got\n%s\nwant\n%s", now, whole)
+	}
+	rendered = v.blob("rendered-worse", map[string]string{"web/monit": "check process web\n  start program \"", "side/config": "worse"})
+	spec["rendered_templates_archive"] = map[string]string{"sha1": rendered["sha1"], "blobstore_id": rendered["blobstore_id"]}
+	v.refused(v.run("apply", "", spec), "cannot read the monit file 0001_bosh.web.monitrc")
+	if now := v.installed(); now != whole {
+		t.Errorf("got\n%s\nwant\n%s", now, whole)
+	}
+	v.want(v.call("start"), `"started"`)
+	v.want(v.run("stop", ""), `"stopped"`)
+}
+
 func TestReleaseApplySpec(t *testing.T) {
 	t.Parallel()
 	v := newVM(t)

@@ -6,8 +6,10 @@ import (
 	"compress/gzip"
 	"crypto/sha1"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // blob stores an archive of files, whose names that begin with bin/ can be run.
@@ -16,7 +18,8 @@ func (v *vm) blob(id string, files map[string]string) map[string]string {
 	var out bytes.Buffer
 	zip := gzip.NewWriter(&out)
 	w := tar.NewWriter(zip)
-	for name, content := range files {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		content := files[name]
 		h := &tar.Header{Typeflag: tar.TypeReg, Name: "./" + name, Size: int64(len(content)), Mode: 0o755}
 		if err := w.WriteHeader(h); err != nil {
 			v.Fatal(err)

@@ -21,6 +21,7 @@ import (
 	"github.com/microbosh/microbosh/pkg/bus"
 	"github.com/microbosh/microbosh/pkg/bus/bustest"
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/test/killpoint"
 )
 
 const (
@@ -42,6 +43,7 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	killpoint.Launch()
 	code := m.Run()
 	if path, err := binary(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(path))
@@ -62,8 +64,10 @@ type vm struct {
 	beats    chan messages.Heartbeat
 	alerts   chan messages.Alert
 
-	agent *exec.Cmd
-	ended chan error
+	agent   *exec.Cmd
+	ended   chan error
+	watched bool               // the agent is started so that it can be killed at a change
+	changes *killpoint.Process // of the agent that was started last, when watched
 
 	requests atomic.Int64
 	mu       sync.Mutex // guards replies
@@ -179,7 +183,9 @@ func (v *vm) start() {
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	if v.watched {
+		v.changes = killpoint.Start(v.T, cmd, 0)
+	} else if err := cmd.Start(); err != nil {
 		v.Fatal(err)
 	}
 	ended := make(chan error, 1)

@@ -9,13 +9,17 @@ import (
 
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/services/agent/internal/home"
+	"github.com/microbosh/microbosh/services/agent/internal/jobset"
 )
 
-// apply makes the machine what the spec says and stores the spec last, so that
-// a stored spec is an applied one. Everything on the way may be repeated.
+// apply makes the machine what the spec says. Until the very end it is what the
+// spec before says, also after a kill at any point or a failure.
 func apply(ctx context.Context, d *Dispatcher, c call) (any, error) {
 	s, err := specArgument(c)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := jobset.Recover(d.o.Home); err != nil { // an earlier one that could not be undone
 		return nil, err
 	}
 	old, err := d.current()
@@ -28,15 +32,10 @@ func apply(ctx context.Context, d *Dispatcher, c call) (any, error) {
 	if err := d.completeNetworks(ctx, &s); err != nil {
 		return nil, err
 	}
-	if err := home.MkdirAll(d.o.Home.Bosh(), d.o.Home.Join("jobs"), d.o.Home.Join("packages"), d.o.Home.Join("monit")); err != nil {
-		return nil, err
-	}
 	if s.installs() {
-		if err := d.install(ctx, old, s); err != nil {
-			return nil, err
-		}
+		return "applied", d.install(ctx, old, s)
 	}
-	if err := home.WriteJSON(d.specFile(), s.raw); err != nil {
+	if err := home.WriteJSON(jobset.SpecFile(d.o.Home), s.raw); err != nil {
 		return nil, fmt.Errorf("cannot store the spec: %w", err)
 	}
 	return "applied", nil
@@ -75,6 +74,7 @@ func specArgument(c call) (spec, error) {
 	return s, s.check()
 }
 
+// install unpacks what is missing beside what is used, then switches.
 func (d *Dispatcher) install(ctx context.Context, old, s spec) error {
 	jobs, err := d.unpackJobs(ctx, s)
 	if err != nil {
@@ -86,12 +86,54 @@ func (d *Dispatcher) install(ctx context.Context, old, s spec) error {
 			return err
 		}
 	}
-	if err := d.link(jobs, packages); err != nil {
+	var next jobset.Set
+	if next.Links, err = d.links(jobs, packages); err != nil {
 		return err
 	}
-	if err := d.configure(ctx, s, jobs); err != nil {
+	if next.Monit, err = monitFiles(s, jobs); err != nil {
 		return err
 	}
+	change, err := jobset.Begin(d.o.Home, next)
+	if err != nil {
+		return err
+	}
+	if err := d.switchTo(ctx, change, s, jobs); err != nil {
+		return errors.Join(err, d.switchBack(ctx, change, old))
+	}
+	if err := d.collect(old, jobs, packages); err != nil {
+		d.o.Log.Warn().AnErr("err", err).Msg("what the spec dropped is removed at the next apply")
+	}
+	return nil
+}
+
+func (d *Dispatcher) switchTo(ctx context.Context, change *jobset.Switch, s spec, jobs []installed) error {
+	if err := change.Link(); err != nil {
+		return err
+	}
+	if err := d.postInstalls(ctx, jobs); err != nil {
+		return err
+	}
+	if err := change.Supervise(); err != nil {
+		return err
+	}
+	if err := d.supervise(ctx, s); err != nil {
+		return err
+	}
+	return change.Commit(s.raw)
+}
+
+func (d *Dispatcher) switchBack(ctx context.Context, change *jobset.Switch, old spec) error {
+	if err := change.Undo(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil { // the agent ends; its next start reads the files
+		return nil
+	}
+	return d.supervise(ctx, old)
+}
+
+// supervise has the set's monit files read and its logs rotated.
+func (d *Dispatcher) supervise(ctx context.Context, s spec) error {
 	if err := d.o.Supervisor.Reload(ctx); err != nil {
 		return err
 	}
@@ -99,10 +141,7 @@ func (d *Dispatcher) install(ctx context.Context, old, s spec) error {
 	if size == "" {
 		size = "50M"
 	}
-	if err := d.o.Machine.SetupLogrotate(ctx, size); err != nil {
-		return err
-	}
-	return d.collect(old, jobs, packages)
+	return d.o.Machine.SetupLogrotate(ctx, size)
 }
 
 // completeNetworks fills in what a dynamic network got from its DHCP server.

@@ -7,66 +7,50 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/microbosh/microbosh/services/agent/internal/home"
 )
 
-// configure runs the jobs' post_install hooks and lays out their monit files,
-// the last job first, as the original does. The folder of monit files changes
-// in one step.
-func (d *Dispatcher) configure(ctx context.Context, s spec, jobs []installed) error {
-	now, next := d.o.Home.Join("monit", "job"), d.o.Home.Join("monit", "job-next")
-	if err := os.RemoveAll(next); err != nil {
-		return fmt.Errorf("cannot empty %s: %w", next, err)
-	}
-	if err := home.MkdirAll(now, next); err != nil {
-		return err
-	}
+// monitFiles are the jobs' monit files by the name they get, the last job first
+// as in the original.
+func monitFiles(s spec, jobs []installed) (map[string][]byte, error) {
 	name := s.Job.Name
 	if name == "" {
 		name = "job"
 	}
+	files := map[string][]byte{}
 	for index := range jobs {
 		j := jobs[len(jobs)-1-index]
-		if err := d.postInstall(ctx, j); err != nil {
-			return err
+		more, err := filepath.Glob(filepath.Join(j.dir, "*.monit"))
+		if err != nil {
+			return nil, fmt.Errorf("cannot list the monit files of %s: %w", j.name, err)
 		}
-		if err := monitFiles(j, fmt.Sprintf("%04d_%s.%s", index, name, j.name), next); err != nil {
-			return err
+		sort.Strings(more)
+		for _, path := range append([]string{filepath.Join(j.dir, "monit")}, more...) {
+			text, err := home.ReadFile(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			file := fmt.Sprintf("%04d_%s.%s", index, name, j.name)
+			if base := filepath.Base(path); base != "monit" {
+				file += "_" + strings.TrimSuffix(base, ".monit")
+			}
+			files[file+".monitrc"] = text
 		}
 	}
-	if err := unix.Renameat2(unix.AT_FDCWD, next, unix.AT_FDCWD, now, unix.RENAME_EXCHANGE); err != nil {
-		return fmt.Errorf("cannot replace the monit files: %w", err)
-	}
-	if err := home.SyncDir(d.o.Home.Join("monit")); err != nil {
-		return err
-	}
-	return os.RemoveAll(next)
+	return files, nil
 }
 
-func monitFiles(j installed, prefix, dir string) error {
-	more, err := filepath.Glob(filepath.Join(j.dir, "*.monit"))
-	if err != nil {
-		return fmt.Errorf("cannot list the monit files of %s: %w", j.name, err)
-	}
-	sort.Strings(more)
-	for _, path := range append([]string{filepath.Join(j.dir, "monit")}, more...) {
-		text, err := home.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		file := prefix
-		if base := filepath.Base(path); base != "monit" {
-			file += "_" + strings.TrimSuffix(base, ".monit")
-		}
-		if err := home.WriteFile(filepath.Join(dir, file+".monitrc"), text, 0o600); err != nil {
+// postInstalls runs the jobs' hooks, the last job first.
+func (d *Dispatcher) postInstalls(ctx context.Context, jobs []installed) error {
+	for _, j := range slices.Backward(jobs) {
+		if err := d.postInstall(ctx, j); err != nil {
 			return err
 		}
 	}

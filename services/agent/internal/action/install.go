@@ -67,31 +67,45 @@ func (d *Dispatcher) unpack(ctx context.Context, b blob, dir string) error {
 	return d.o.Blobs.Unpack(ctx, b.source(), dir)
 }
 
-// link makes <base>/jobs/T, <base>/packages/P and each job's packages/P.
-func (d *Dispatcher) link(jobs, packages []installed) error {
-	relative := func(at installed, from string) error {
-		target, err := filepath.Rel(filepath.Dir(from), at.dir)
-		if err != nil {
-			return fmt.Errorf("cannot link %s: %w", from, err)
-		}
-		return home.Symlink(target, from)
+// links are <base>/jobs/T, <base>/packages/P and each job's packages/P, by
+// their paths below the base folder. A job's link to a package that it has no
+// more is "".
+func (d *Dispatcher) links(jobs, packages []installed) (map[string]string, error) {
+	all := map[string]string{}
+	add := func(at installed, path string) error {
+		target, err := filepath.Rel(filepath.Dir(d.o.Home.Join(path)), at.dir)
+		all[path] = target
+		return err
 	}
-	for _, p := range packages {
-		if err := relative(p, d.o.Home.Join("packages", p.name)); err != nil {
-			return err
+	for _, j := range jobs {
+		if err := add(j, filepath.Join("jobs", j.name)); err != nil {
+			return nil, fmt.Errorf("cannot link job %s: %w", j.name, err)
 		}
-		for _, j := range jobs {
-			if err := relative(p, filepath.Join(j.dir, "packages", p.name)); err != nil {
-				return err
+		inside, err := filepath.Rel(d.o.Home.Base(), filepath.Join(j.dir, "packages"))
+		if err != nil {
+			return nil, fmt.Errorf("cannot link the packages of job %s: %w", j.name, err)
+		}
+		old, err := os.ReadDir(filepath.Join(j.dir, "packages"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("cannot list the packages of job %s: %w", j.name, err)
+		}
+		for _, link := range old {
+			if link.Type()&fs.ModeSymlink != 0 {
+				all[filepath.Join(inside, link.Name())] = ""
+			}
+		}
+		for _, p := range packages {
+			if err := add(p, filepath.Join(inside, p.name)); err != nil {
+				return nil, fmt.Errorf("cannot link package %s: %w", p.name, err)
 			}
 		}
 	}
-	for _, j := range jobs {
-		if err := relative(j, d.o.Home.Join("jobs", j.name)); err != nil {
-			return err
+	for _, p := range packages {
+		if err := add(p, filepath.Join("packages", p.name)); err != nil {
+			return nil, fmt.Errorf("cannot link package %s: %w", p.name, err)
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // collect removes jobs and packages that neither the old nor the new spec has.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/microbosh/microbosh/services/agent/internal/blobstore"
 	"github.com/microbosh/microbosh/services/agent/internal/home"
+	"github.com/microbosh/microbosh/services/agent/internal/jobset"
 )
 
 // spec is an apply spec: every key as it came, and those that the agent reads.
@@ -148,11 +149,9 @@ func (b blob) check(what string, stored bool) error {
 	return nil
 }
 
-func (d *Dispatcher) specFile() string { return d.o.Home.Bosh("spec.json") }
-
 // current is the spec that was applied last; an empty one before the first.
 func (d *Dispatcher) current() (spec, error) {
-	data, err := home.ReadFile(d.specFile())
+	data, err := home.ReadFile(jobset.SpecFile(d.o.Home))
 	if errors.Is(err, fs.ErrNotExist) {
 		return spec{}, nil
 	}
@@ -161,7 +160,7 @@ func (d *Dispatcher) current() (spec, error) {
 	}
 	s, err := parseSpec(data)
 	if err != nil {
-		return spec{}, fmt.Errorf("cannot read the applied spec %s: %w", d.specFile(), err)
+		return spec{}, fmt.Errorf("cannot read the applied spec %s: %w", jobset.SpecFile(d.o.Home), err)
 	}
 	return s, nil
 }

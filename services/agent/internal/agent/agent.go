@@ -15,6 +15,7 @@ import (
 	"github.com/microbosh/microbosh/services/agent/internal/bootstrap"
 	"github.com/microbosh/microbosh/services/agent/internal/disk"
 	"github.com/microbosh/microbosh/services/agent/internal/home"
+	"github.com/microbosh/microbosh/services/agent/internal/jobset"
 	"github.com/microbosh/microbosh/services/agent/internal/mbus"
 	"github.com/microbosh/microbosh/services/agent/internal/task"
 	"github.com/microbosh/microbosh/services/agent/internal/vitals"
@@ -61,6 +62,13 @@ func run(ctx context.Context, c Config, log zerolog.Logger) (again bool, err err
 		return false, err
 	}
 	log = log.With().Str("agent", boot.AgentID).Logger()
+	undone, err := jobset.Recover(dir)
+	if err != nil {
+		return false, err
+	}
+	if undone {
+		log.Info().Msg("an interrupted apply is undone: the jobs are those of the spec before")
+	}
 	blobs, err := blobstore.New(boot.Blobstore, dir)
 	if err != nil {
 		return false, err

@@ -80,8 +80,16 @@ func SyncTree(dir string) error {
 }
 
 // Symlink makes path a symlink to target, whatever link it was before, in one
-// step. A folder or file at path is left alone and is an error.
+// step, durably. A folder or file at path is left alone and is an error.
 func Symlink(target, path string) error {
+	if err := Link(target, path); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// Link is Symlink without the sync, for who makes many.
+func Link(target, path string) error {
 	if now, err := os.Lstat(path); err == nil && now.Mode()&fs.ModeSymlink == 0 {
 		return fmt.Errorf("cannot link %s: it is there and no symlink", path)
 	}
@@ -98,7 +106,7 @@ func Symlink(target, path string) error {
 	if err := os.Rename(tmp, path); err != nil {
 		return fmt.Errorf("cannot link %s: %w", path, err)
 	}
-	return SyncDir(filepath.Dir(path))
+	return nil
 }
 
 // WriteJSON is WriteFile of v, readable by the agent alone.
