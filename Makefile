@@ -61,6 +61,7 @@ bench: build ## measure whole deploys, alone and many at once
 	@MICROBOSH_BIN=$(BIN) $(GO) test -count=1 -v -timeout 0 ./test/bench -bench.run
 	@$(GO) test -count=1 -timeout 0 -run '^$$' -bench Life -benchtime 50x ./services/cpi-openstack/internal/executable
 	@$(GO) test -count=1 -timeout 0 -run '^$$' -bench Upload -benchtime 1x ./services/cpi-openstack/internal/executable
+	@$(GO) test -count=1 -timeout 0 -run '^$$' -bench . ./services/orchestrator/internal/journal
 
 # As root the servers of the demo are real machines, in a network of their own.
 # A demo that is kept is looked at from outside, so its servers are processes.

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/test/lab"
 )
 
 var (
@@ -74,9 +75,23 @@ func (d *deployer) stored(t *testing.T, name string) int {
 	return n + 1 // the request
 }
 
+// TestDeploy measures each verb twice: with servers that boot a VM, and with
+// the control plane alone, whose agents and Directors answer at once.
 func TestDeploy(t *testing.T) {
 	need(t)
-	d := newDeployer(t)
+	for label, o := range map[string]lab.Options{"with VMs": {}, "control plane alone": {NoBoot: true}} {
+		t.Run(label, func(t *testing.T) {
+			d := newDeployer(t, o)
+			if o.NoBoot {
+				standIn(t, d)
+			}
+			d.verbs(t, label)
+			d.Stop()
+		})
+	}
+}
+
+func (d *deployer) verbs(t *testing.T, title string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	took := map[string][]time.Duration{}
@@ -117,7 +132,7 @@ func TestDeploy(t *testing.T) {
 	}
 	floor := d.floor(t, stored)
 	w := table()
-	fmt.Fprintf(w, "\nverb\tmedian\tworst\n")
+	fmt.Fprintf(w, "\n%s\tmedian\tworst\n", title)
 	for _, label := range []string{"create", "no-op", "update", "update with migration", "delete"} {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", label, ms(median(took[label])), ms(slices.Max(took[label])))
 	}
@@ -139,7 +154,7 @@ func TestManyAtOnce(t *testing.T) {
 		if n > *many {
 			break
 		}
-		d := newDeployer(t)
+		d := newDeployer(t, lab.Options{})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		cpu := d.CPU()
 		var wg sync.WaitGroup

@@ -34,9 +34,10 @@ type deployer struct {
 // newDeployer starts a lab and builds a stemcell of less than 1 MiB: its agent
 // and its job are scripts that start this host's programs, and the job only
 // answers /info.
-func newDeployer(t testing.TB) *deployer {
+func newDeployer(t testing.TB, o lab.Options) *deployer {
 	t.Helper()
-	l := lab.New(t, lab.Options{Quiet: true})
+	o.Quiet = true
+	l := lab.New(t, o)
 	bin := lab.Programs(t)
 	agent := filepath.Join(l.Dir, "agent")
 	if err := os.WriteFile(agent, fmt.Appendf(nil, "#!/bin/sh\nexec %s/microbosh-agent \"$@\"\n", bin), 0o755); err != nil {
