@@ -70,10 +70,12 @@ func (l *Log) Reload(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the journal of %s: %w", l.deployment, err)
 	}
-	l.State, l.Seq = workflow.State{Snapshot: messages.Snapshot{Deployment: l.deployment}}, 0
-	for _, m := range msgs {
-		l.State, l.Seq = workflow.Fold(l.State, ReadFact(m)), m.Seq
+	l.Seq = 0
+	facts := make([]workflow.Fact, len(msgs))
+	for i, m := range msgs {
+		facts[i], l.Seq = ReadFact(m), m.Seq
 	}
+	l.State = workflow.Fold(workflow.State{Snapshot: messages.Snapshot{Deployment: l.deployment}}, facts...)
 	return nil
 }
 

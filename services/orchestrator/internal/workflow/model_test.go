@@ -51,7 +51,6 @@ func (m *model) logf(format string, args ...any) {
 }
 
 func (m *model) load(a *actor) {
-	a.state = workflow.State{Snapshot: messages.Snapshot{Deployment: "model"}}
 	from := len(m.facts)
 	for from > 0 {
 		from--
@@ -59,9 +58,7 @@ func (m *model) load(a *actor) {
 			break
 		}
 	}
-	for _, f := range m.facts[from:] {
-		a.state = workflow.Fold(a.state, f)
-	}
+	a.state = workflow.Fold(workflow.State{Snapshot: messages.Snapshot{Deployment: "model"}}, m.facts[from:]...)
 	a.seq = len(m.facts)
 }
 

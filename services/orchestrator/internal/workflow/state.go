@@ -102,13 +102,17 @@ func (s State) Exists() bool {
 	return s.VM != nil || s.Stemcell != nil || s.Disk != nil || s.NewDisk != nil || s.OldDisk != nil || len(s.OldStemcells) > 0
 }
 
-// Fold applies one fact. A fact that it does not know, that cannot be read or
-// that does not fit changes nothing.
-func Fold(s State, f Fact) State {
-	if f.Body == nil {
-		return s
-	}
+// Fold applies facts in order; s itself stays as it is. A fact that it does not
+// know, that cannot be read or that does not fit changes nothing.
+func Fold(s State, facts ...Fact) State {
 	s = s.Clone()
+	for _, f := range facts {
+		s.apply(f)
+	}
+	return s
+}
+
+func (s *State) apply(f Fact) {
 	switch b := f.Body.(type) {
 	case messages.RunClaimed:
 		s.claim(f, b)
@@ -125,9 +129,8 @@ func Fold(s State, f Fact) State {
 	case messages.RunDone:
 		s.end(f, b)
 	case messages.Snapshot:
-		s = State{Snapshot: b}.Clone()
+		*s = State{Snapshot: b}.Clone()
 	}
-	return s
 }
 
 func (s *State) claim(f Fact, c messages.RunClaimed) {
