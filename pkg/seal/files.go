@@ -29,11 +29,32 @@ func OpenRing(dir, role string) (*Ring, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, role+".xk")
-	seed, err := readSeed(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if seed, err = createSeed(dir, path); err != nil {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if _, err = createSeed(dir, path); err != nil {
 			return nil, fmt.Errorf("cannot make the key of %s: %w", role, err)
 		}
+	}
+	ring, err := ReadRing(dir, role)
+	if err != nil {
+		return nil, err
+	}
+	if err := writePublic(filepath.Join(dir, role+".xpub"), ring.public); err != nil {
+		return nil, err
+	}
+	return ring, nil
+}
+
+// ReadRing reads the role's keys in dir and writes nothing. The error has code
+// seal_unreadable when there are none.
+func ReadRing(dir, role string) (*Ring, error) {
+	if err := checkRole(role); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, role+".xk")
+	seed, err := readSeed(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, messages.Errorf(messages.CodeSealUnreadable, "there is no key of %s in %s", role, dir).
+			WithHint("copy %s.xk from the control plane's folder of keys; a new key would not recognise what the old one did", role)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the key of %s: %w", role, err)
@@ -42,9 +63,7 @@ func OpenRing(dir, role string) (*Ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the key of %s in %s: %w", role, path, err)
 	}
-	if err := writePublic(filepath.Join(dir, role+".xpub"), ring.public); err != nil {
-		return nil, err
-	}
+	ring.dir, ring.role = dir, role
 	old, err := oldKeys(dir, role)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the old keys of %s: %w", role, err)
@@ -63,8 +82,9 @@ func OpenRing(dir, role string) (*Ring, error) {
 }
 
 // Rotate gives the role a new key and keeps the present one as <role>.<n>.xk,
-// which still opens. Killed at any moment it leaves keys that open everything;
-// the role's processes and those that seal to it have to be started again.
+// which still opens. Killed at any moment it leaves keys that open everything.
+// Running processes go on: who seals reads the public key anew each time, and a
+// ring that meets its role's new key reads it.
 func Rotate(dir, role string) (*Ring, error) {
 	if _, err := OpenRing(dir, role); err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"sync"
 
 	"github.com/nats-io/nkeys"
 
@@ -16,12 +18,21 @@ import (
 // keyLength is that of a public curve key in NATS's base32.
 const keyLength = 56
 
-// Ring is a role's curve keys: the present one seals, old ones still open.
+// Ring is a role's curve keys: the one that was present when it was read seals,
+// old and newer ones open.
 type Ring struct {
-	current nkeys.KeyPair
-	public  string
-	digest  []byte
-	keys    map[string]nkeys.KeyPair // by public key
+	dir, role string // "" for one that lives in memory only
+	current   key
+	public    string
+
+	mu   sync.RWMutex
+	keys map[string]key // guarded by mu; by public key
+}
+
+// key is one pair, and what digests are made with.
+type key struct {
+	pair   nkeys.KeyPair
+	digest []byte
 }
 
 // Ephemeral makes a ring that lives in memory only.
@@ -38,18 +49,13 @@ func Ephemeral() (*Ring, error) {
 }
 
 func newRing(seed []byte) (*Ring, error) {
-	r := &Ring{keys: map[string]nkeys.KeyPair{}}
+	r := &Ring{keys: map[string]key{}}
 	if err := r.add(seed); err != nil {
 		return nil, err
 	}
-	for public, pair := range r.keys {
-		r.public, r.current = public, pair
+	for public, k := range r.keys {
+		r.public, r.current = public, k
 	}
-	digest, err := hkdf.Key(sha256.New, seed, nil, "microbosh digest", sha256.Size)
-	if err != nil {
-		return nil, err
-	}
-	r.digest = digest
 	return r, nil
 }
 
@@ -62,7 +68,11 @@ func (r *Ring) add(seed []byte) error {
 	if err != nil {
 		return err
 	}
-	r.keys[public] = pair
+	digest, err := hkdf.Key(sha256.New, seed, nil, "microbosh digest", sha256.Size)
+	if err != nil {
+		return err
+	}
+	r.keys[public] = key{pair, digest}
 	return nil
 }
 
@@ -97,7 +107,7 @@ func (r *Ring) Seal(to string, v any) (*messages.Sealed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode what is to be sealed: %w", err)
 	}
-	box, err := r.current.Seal(clear, to)
+	box, err := r.current.pair.Seal(clear, to)
 	if err != nil {
 		return nil, fmt.Errorf("cannot seal: %w", err)
 	}
@@ -110,15 +120,15 @@ func (r *Ring) Open(s *messages.Sealed, into any) error {
 	if s.Empty() {
 		return messages.Errorf(messages.CodeSealUnreadable, "nothing is sealed there")
 	}
-	pair, ok := r.keys[s.To]
+	k, ok := r.find(s.To)
 	if !ok {
-		return messages.Errorf(messages.CodeSealUnreadable, "it is sealed to the key %s, which is not among the %d of this role", short(s.To), len(r.keys)).
+		return messages.Errorf(messages.CodeSealUnreadable, "it is sealed to the key %s, which is not among those of this role", short(s.To)).
 			WithHint("it was sealed for another role or control plane, or that key was removed too early")
 	}
 	if !isKey(s.From) {
 		return messages.Errorf(messages.CodeSealUnreadable, "what is sealed to the key %s does not name who sealed it", short(s.To))
 	}
-	clear, err := pair.Open(s.Box, s.From)
+	clear, err := k.pair.Open(s.Box, s.From)
 	if err != nil {
 		return messages.Errorf(messages.CodeSealUnreadable, "what %s sealed to the key %s was cut or changed on its way", short(s.From), short(s.To)).
 			WithHint("send the request again; if that does not help, the two sides use different keys folders")
@@ -130,11 +140,47 @@ func (r *Ring) Open(s *messages.Sealed, into any) error {
 	return nil
 }
 
+// find looks among the keys, and in the folder when the key was made since.
+func (r *Ring) find(public string) (key, bool) {
+	r.mu.RLock()
+	k, ok := r.keys[public]
+	r.mu.RUnlock()
+	if ok || r.role == "" || !isKey(public) {
+		return k, ok
+	}
+	if named, err := PublicKey(r.dir, r.role); err != nil || named != public {
+		return key{}, false // not read again for whatever anybody sends
+	}
+	fresh, err := ReadRing(r.dir, r.role)
+	if err != nil {
+		return key{}, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.Copy(r.keys, fresh.keys)
+	k, ok = r.keys[public]
+	return k, ok
+}
+
 // Digest tells two secrets apart without showing either: hex HMAC-SHA256 under
-// a key of this ring's own. After Rotate all digests differ, which can only make
-// something look changed that is not.
-func (r *Ring) Digest(b []byte) string {
-	mac := hmac.New(sha256.New, r.digest)
+// a key of this ring's own. After Rotate all digests differ: see Recognise.
+func (r *Ring) Digest(b []byte) string { return r.current.sum(b) }
+
+// Recognise tells whether the digest is b's under any of the ring's keys, so
+// that a rotation makes nothing look changed.
+func (r *Ring) Recognise(b []byte, digest string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, k := range r.keys {
+		if hmac.Equal([]byte(k.sum(b)), []byte(digest)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (k key) sum(b []byte) string {
+	mac := hmac.New(sha256.New, k.digest)
 	mac.Write(b)
 	return hex.EncodeToString(mac.Sum(nil))
 }

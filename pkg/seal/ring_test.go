@@ -148,3 +148,46 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// A running process meets its role's new key, and recognises what it digested
+// under the old one.
+func TestRotationUnderARunningRing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	running := open(t, dir, "cpi")
+	digest := running.Digest([]byte("config"))
+	for range 2 {
+		if _, err := seal.Rotate(dir, "cpi"); err != nil {
+			t.Fatal(err)
+		}
+		to, err := seal.PublicKey(dir, "cpi")
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := seal.Ephemeral()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed, err := other.Seal(to, "after")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		if err := running.Open(sealed, &got); err != nil || got != "after" {
+			t.Errorf("sealed to the new key: %q, %v", got, err)
+		}
+	}
+	fresh, err := seal.ReadRing(dir, "cpi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !fresh.Recognise([]byte("config"), digest) || fresh.Digest([]byte("config")) == digest {
+		t.Error("a digest under an old key is not recognised, or still made")
+	}
+	if fresh.Recognise([]byte("other"), digest) || fresh.Recognise([]byte("config"), "") {
+		t.Error("another's digest is recognised")
+	}
+	if _, err := seal.ReadRing(t.TempDir(), "cpi"); messages.CodeOf(err) != messages.CodeSealUnreadable {
+		t.Errorf("a folder without the key: %v", err)
+	}
+}
