@@ -5,16 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net/url"
-	"regexp"
-	"strings"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
-
-// secretName is a key whose value is a secret wherever the manifest lets people
-// name keys of their own.
-var secretName = regexp.MustCompile(`(?i)passw|secret|token|credential|passphrase|private_?key|api_?key|access_?key|crypt_?key|sign_?key|user_?data`)
 
 // Split parts the manifest as it was written into what may be read by anybody
 // and the rest. Everything that is not known to be harmless is a secret, with
@@ -30,7 +23,7 @@ func split(tree map[string]any, r rule) (open, closed map[string]any) {
 	for key, v := range tree {
 		known, ok := r.keys[key]
 		if !ok {
-			known = rule{harmless: free && r.harmless && !secretName.MatchString(key)}
+			known = rule{harmless: free && r.harmless && !messages.SecretKey(key)}
 		}
 		sub, isMap := v.(map[string]any)
 		switch {
@@ -40,39 +33,13 @@ func split(tree map[string]any, r rule) (open, closed map[string]any) {
 			if len(c) > 0 {
 				closed[key] = c
 			}
-		case known.harmless && harmless(v), v == nil && ok:
+		case known.harmless && messages.Harmless(v), v == nil && ok:
 			open[key] = v
 		default:
 			closed[key] = v
 		}
 	}
 	return open, closed
-}
-
-// harmless tells whether nothing in v looks like a secret: a URL with user
-// information, or a key that says so.
-func harmless(v any) bool {
-	switch v := v.(type) {
-	case []any:
-		for _, item := range v {
-			if !harmless(item) {
-				return false
-			}
-		}
-	case map[string]any:
-		for key, item := range v {
-			if secretName.MatchString(key) || !harmless(item) {
-				return false
-			}
-		}
-	case string:
-		if strings.Contains(v, "://") {
-			u, err := url.Parse(v)
-			return err == nil && u.User == nil
-		}
-		return !strings.Contains(v, "-----BEGIN")
-	}
-	return true
 }
 
 // Join puts together what Split parted.

@@ -22,7 +22,7 @@ type Command struct {
 	Recreate    bool   `json:"recreate,omitempty"`     // update: act even when nothing changed
 
 	Manifest   json.RawMessage `json:"manifest,omitempty"`    // the manifest's tree without its secrets
-	ConfigSHA1 string          `json:"config_sha1,omitempty"` // fingerprint of the whole manifest
+	ConfigSHA1 string          `json:"config_sha1,omitempty"` // keyed digest of the whole manifest; an imported one's is the original's
 	Stemcell   *StemcellRef    `json:"stemcell,omitempty"`
 	Secrets    *Sealed         `json:"secrets,omitempty"` // a CommandSecrets
 }

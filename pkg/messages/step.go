@@ -31,7 +31,7 @@ const (
 // again any number of times.
 type StepCommand struct {
 	Method   string          `json:"method"`
-	Args     json.RawMessage `json:"args"`              // the method's Args type
+	Args     json.RawMessage `json:"args"`              // the method's Args type, without what looks like a secret
 	Secrets  *Sealed         `json:"secrets,omitempty"` // a StepSecrets, sealed to the CPI
 	Deadline time.Time       `json:"deadline"`          // after it the CPI stops trying
 
@@ -43,6 +43,7 @@ type StepCommand struct {
 // StepSecrets is what StepCommand.Secrets and CallRequest.Secrets hold once
 // opened.
 type StepSecrets struct {
+	Args       json.RawMessage `json:"args,omitempty"`       // what Part took out of the arguments
 	Properties json.RawMessage `json:"properties,omitempty"` // the manifest's cloud.properties, whole
 	Env        json.RawMessage `json:"env,omitempty"`        // create_vm: the manifest's env
 	Mbus       string          `json:"mbus,omitempty"`       // create_vm: the agent's mbus URL with its credentials

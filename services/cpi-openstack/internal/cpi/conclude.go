@@ -118,6 +118,11 @@ func (s *Step) success(outputs any) (messages.Result, error) {
 	} else if err := json.Unmarshal(raw, &named); err != nil {
 		named.CID = ""
 	}
+	if len(s.secrets.Args) > 0 && outputs != nil { // what came sealed does not go back in the open
+		if raw, _, err = messages.Part(raw); err != nil {
+			return messages.Result{}, fmt.Errorf("cannot write the outputs of %s: %w", s.command.Method, err)
+		}
+	}
 	return messages.Result{
 		Status: messages.ResultDone, Attempt: s.entry.Result().Attempt, CID: named.CID, Outputs: raw,
 	}, nil

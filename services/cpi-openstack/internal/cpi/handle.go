@@ -96,6 +96,9 @@ func (w *worker) decode(job *bus.Job) (*Step, error) {
 		Log: w.Log.With().Str("deployment", envelope.Deployment).Str("run", envelope.Run).Str("step", envelope.Step).Logger(),
 	}
 	s.secrets, s.secretsErr = w.open(command.Secrets)
+	if s.secretsErr == nil {
+		s.command.Args, s.secretsErr = messages.Overlay(command.Args, s.secrets.Args)
+	}
 	if s.secretsErr != nil {
 		s.secretsErr = fmt.Errorf("cannot open the secrets of %s: %w", envelope.Step, s.secretsErr)
 	}

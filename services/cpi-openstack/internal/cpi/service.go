@@ -22,7 +22,11 @@ func (w *worker) service() bus.Service {
 			if err != nil {
 				return nil, err
 			}
-			return query(ctx, request.Args, secrets)
+			args, err := messages.Overlay(request.Args, secrets.Args)
+			if err != nil {
+				return nil, err
+			}
+			return query(ctx, args, secrets)
 		}
 	}
 	return bus.Service{

@@ -113,7 +113,9 @@ func NewRequest(id string, c messages.Command, m *manifest.Manifest) workflow.Re
 	}
 	if len(m.Resources.DiskProperties) > 0 {
 		if raw, err := json.Marshal(m.Resources.DiskProperties); err == nil {
-			req.DiskProperties = string(raw)
+			if open, _, err := messages.Part(raw); err == nil { // the journal holds no secret
+				req.DiskProperties = string(open)
+			}
 		}
 	}
 	return req

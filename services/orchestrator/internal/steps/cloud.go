@@ -74,11 +74,28 @@ func (x *Session) discoverIP(ctx context.Context, c Call) (any, error) {
 
 func (x *Session) createDisk(ctx context.Context, c Call) (any, error) {
 	in := c.Intent.Inputs
+	properties, err := x.diskProperties(in.Properties)
+	if err != nil {
+		return nil, err
+	}
 	var out messages.CreateDiskOutputs
-	err := x.command(ctx, c, messages.MethodCreateDisk, messages.CreateDiskArgs{
-		SizeMiB: in.SizeMiB, CloudProperties: rawOrNil(in.Properties), VMCID: in.VMCID, Tags: x.tags(c),
+	err = x.command(ctx, c, messages.MethodCreateDisk, messages.CreateDiskArgs{
+		SizeMiB: in.SizeMiB, CloudProperties: properties, VMCID: in.VMCID, Tags: x.tags(c),
 	}, &out)
 	return out, err
+}
+
+// diskProperties puts back what the intent may not hold.
+func (x *Session) diskProperties(open string) (json.RawMessage, error) {
+	whole, err := json.Marshal(x.Manifest.Resources.DiskProperties)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode the disk's cloud_properties: %w", err)
+	}
+	_, closed, err := messages.Part(whole)
+	if err != nil {
+		return nil, fmt.Errorf("cannot part the disk's cloud_properties: %w", err)
+	}
+	return messages.Overlay(rawOrNil(open), closed)
 }
 
 func (x *Session) deleteDisk(ctx context.Context, c Call) (any, error) {
@@ -100,7 +117,7 @@ func (x *Session) detachDisk(ctx context.Context, c Call) (any, error) {
 
 // checkVM asks the IaaS first; only a VM that exists is asked itself.
 func (x *Session) checkVM(ctx context.Context, c Call) (any, error) {
-	sealed, err := x.sealToCPI(ctx, "")
+	sealed, err := x.sealToCPI(ctx, "", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (x *Session) console(ctx context.Context, vm messages.VM) (string, error) {
 	if err != nil {
 		return "", err // what cannot be cut out is not shown
 	}
-	sealed, err := x.sealToCPI(ctx, "")
+	sealed, err := x.sealToCPI(ctx, "", nil)
 	if err != nil {
 		return "", err
 	}

@@ -54,7 +54,11 @@ func (x *Session) sendCommand(ctx context.Context, c Call, cloud, method string,
 	if err != nil {
 		return fmt.Errorf("cannot encode the arguments of %s: %w", method, err)
 	}
-	sealed, err := x.sealToCPI(ctx, newAgent(c))
+	raw, closed, err := messages.Part(raw)
+	if err != nil {
+		return fmt.Errorf("cannot part the arguments of %s: %w", method, err)
+	}
+	sealed, err := x.sealToCPI(ctx, newAgent(c), closed)
 	if err != nil {
 		return err
 	}
@@ -148,9 +152,10 @@ func newAgent(c Call) string {
 	return c.Intent.Inputs.AgentID
 }
 
-// sealToCPI seals what a CPI call needs; the create_vm of an agent also gets the
-// env and the agent's mbus.
-func (x *Session) sealToCPI(ctx context.Context, agentID string) (*messages.Sealed, error) {
+// sealToCPI seals what a CPI call needs, args being those of its arguments that
+// nobody else may see; the create_vm of an agent also gets the env and the
+// agent's mbus.
+func (x *Session) sealToCPI(ctx context.Context, agentID string, args json.RawMessage) (*messages.Sealed, error) {
 	to, err := seal.PublicKey(x.Keys, cpiRole)
 	if err != nil {
 		return nil, fmt.Errorf("cannot seal for the CPI: %w", err)
@@ -159,7 +164,7 @@ func (x *Session) sealToCPI(ctx context.Context, agentID string) (*messages.Seal
 	if err != nil {
 		return nil, fmt.Errorf("cannot seal for the CPI: %w", err)
 	}
-	secrets := messages.StepSecrets{Properties: properties}
+	secrets := messages.StepSecrets{Args: args, Properties: properties}
 	if agentID != "" {
 		if secrets.Env, err = json.Marshal(x.Manifest.Env); err != nil {
 			return nil, fmt.Errorf("cannot seal for the CPI: %w", err)
