@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/seal"
 )
 
 const maxKeyFile = 1024
@@ -22,13 +23,24 @@ func KeyFile(dir string, role messages.Role) string {
 	return filepath.Join(dir, "keys", role+".nk")
 }
 
+// SealRoles are the roles that have a curve key: those that read what is sealed,
+// and the command line, which tells manifests apart with its own.
+func SealRoles() []messages.Role {
+	return []messages.Role{messages.RoleCLI, messages.RoleOrchestrator, messages.RoleCPI, messages.RoleRegistry}
+}
+
 // IssuerFile is where a folder of keys keeps the seed that signs the logins of
 // agents.
 func IssuerFile(keys string) string { return filepath.Join(keys, "registry.issuer") }
 
-// identities reads each role's key, and makes those that are missing. Whoever
+// identities reads each role's keys, and makes those that are missing. Whoever
 // has none of them is asked about at the registry.
 func identities(keys string, o *server.Options) error {
+	for _, role := range SealRoles() {
+		if _, err := seal.OpenRing(keys, role); err != nil {
+			return err
+		}
+	}
 	callout := &server.AuthCallout{Account: "$G"}
 	system := server.NewAccount("$SYS")
 	o.Accounts, o.SystemAccount = []*server.Account{system}, "$SYS"

@@ -110,6 +110,6 @@ func deleteRequest(s *session, d chosen, adopt bool) (messages.Command, error) {
 	}
 	return messages.Command{
 		Verb: messages.VerbDelete, RequestedBy: requester(), Adopt: adopt,
-		Manifest: public, ConfigSHA1: d.manifest.ConfigSHA1(), Secrets: sealed,
+		Manifest: public, Secrets: sealed,
 	}, nil
 }

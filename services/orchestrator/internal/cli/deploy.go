@@ -75,7 +75,7 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 		return interruptedOr(ctx, err)
 	}
 	defer w.stop()
-	x, err := look(ctx, s, name)
+	x, err := lookWith(ctx, s, d)
 	if err != nil {
 		return interruptedOr(ctx, err)
 	}
@@ -89,7 +89,7 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 		if load, err = a.openStemcell(arg); err != nil {
 			return err
 		}
-		a.warn(ctx, s, d, x, messages.Command{Verb: verb, Recreate: f.recreate, ConfigSHA1: d.manifest.ConfigSHA1(), Stemcell: load.ref})
+		a.warn(ctx, s, d, x, messages.Command{Verb: verb, Recreate: f.recreate, ConfigSHA1: x.config, Stemcell: load.ref})
 	}
 	if err := a.confirm(ctx, action+" "+desc, "Deployment canceled"); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 			return err
 		}
 	}
-	command, err := deployRequest(s, d, verb, load, f)
+	command, err := deployRequest(s, d, x, verb, load, f)
 	if err != nil {
 		return interruptedOr(ctx, err)
 	}
@@ -186,7 +186,7 @@ func (a *app) warn(ctx context.Context, s *session, d chosen, x sight, c message
 }
 
 // deployRequest is the request with its secrets sealed to the orchestrator.
-func deployRequest(s *session, d chosen, verb messages.Verb, load stemcellLoad, f deployFlags) (messages.Command, error) {
+func deployRequest(s *session, d chosen, x sight, verb messages.Verb, load stemcellLoad, f deployFlags) (messages.Command, error) {
 	public, secrets, err := d.manifest.Split()
 	if err != nil {
 		return messages.Command{}, err
@@ -197,7 +197,7 @@ func deployRequest(s *session, d chosen, verb messages.Verb, load stemcellLoad, 
 	}
 	return messages.Command{
 		Verb: verb, RequestedBy: requester(), Adopt: f.adopt, Recreate: f.recreate,
-		Manifest: public, ConfigSHA1: d.manifest.ConfigSHA1(), Stemcell: load.ref, Secrets: sealed,
+		Manifest: public, ConfigSHA1: x.config, Stemcell: load.ref, Secrets: sealed,
 	}, nil
 }
 

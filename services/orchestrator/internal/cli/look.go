@@ -18,6 +18,8 @@ type sight struct {
 	finished bool // whose run has ended
 	ticket   ticket
 	command  messages.Command
+
+	config string // fingerprint of the manifest at hand; only lookWith tells it
 }
 
 // open tells whether a run is asked for or under way.
@@ -48,6 +50,16 @@ func look(ctx context.Context, s *session, deployment string) (sight, error) {
 		_, x.finished = log.State.Finished(x.ticket.run)
 	}
 	return x, nil
+}
+
+// lookWith is look with the manifest at hand.
+func lookWith(ctx context.Context, s *session, d chosen) (sight, error) {
+	x, err := look(ctx, s, d.manifest.Name)
+	if err != nil {
+		return sight{}, err
+	}
+	x.config, err = fingerprint(s.keys, d, x)
+	return x, err
 }
 
 // sameDeploy tells whether the open request is the one that is asked for again.

@@ -63,7 +63,7 @@ func (a *app) plan(ctx context.Context, arg string, recreate bool) error {
 	if err != nil {
 		return err
 	}
-	p := makePlan(d, x, messages.Command{Verb: verb, Recreate: recreate, ConfigSHA1: d.manifest.ConfigSHA1(), Stemcell: load.ref}, seen)
+	p := makePlan(d, x, messages.Command{Verb: verb, Recreate: recreate, ConfigSHA1: x.config, Stemcell: load.ref}, seen)
 	text := fmt.Sprintf("Plan for %s (%s)\n%s", a.describe(d, x.state), verb, p.Text())
 	if x.open() {
 		text = fmt.Sprintf("The %s %s is under way: what it has not done yet is not in this plan\n\n%s", x.command.Verb, x.ticket.run, text)
@@ -100,7 +100,7 @@ func (a *app) survey(ctx context.Context, d chosen) (sight, plan.Seen, error) {
 		return sight{}, plan.Seen{}, err
 	}
 	defer s.close()
-	x, err := look(ctx, s, d.manifest.Name)
+	x, err := lookWith(ctx, s, d)
 	if err != nil {
 		return sight{}, plan.Seen{}, err
 	}
