@@ -1,11 +1,7 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -53,13 +49,6 @@ func TestLife(t *testing.T) {
 		t.Fatalf("deploy ended with %d:\n%s", code, out)
 	}
 	whole(t, l)
-	passwords := agentPasswords(t, l)
-	noSecretsInProcesses(t, l, passwords)
-	for _, arg := range []string{"status", "deployments"} {
-		if out, _ := l.CLI(arg, "--json"); strings.Contains(out, lab.Marker) || strings.Contains(out, passwords[0]) {
-			t.Errorf("microbosh %s --json tells a secret:\n%s", arg, out)
-		}
-	}
 	for _, c := range []struct {
 		args []string
 		want string
@@ -89,10 +78,6 @@ func TestLife(t *testing.T) {
 			t.Errorf("nobody who listens hears %s", want)
 		}
 	}
-	if strings.Contains(story, lab.Marker) {
-		t.Error("who listens hears a secret")
-	}
-	noSecrets(t, l, passwords...)
 }
 
 // listen collects what an identity hears on the subjects.
@@ -121,40 +106,6 @@ func listen(t *testing.T, conn *bus.Conn, subjects ...string) func() string {
 				return b.String()
 			}
 		}
-	}
-}
-
-// noSecrets looks through everything that the control plane left on disk: logs,
-// streams, state. What BOSH itself keeps in clear inside of a VM is not looked at.
-func noSecrets(t *testing.T, l *lab.Lab, more ...string) {
-	t.Helper()
-	err := filepath.WalkDir(l.Dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := filepath.Base(path)
-		if d.IsDir() {
-			if name == "devcloud" {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if path == l.Manifest || name == "password" || !d.Type().IsRegular() {
-			return nil
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for _, secret := range append(more, lab.Marker) {
-			if bytes.Contains(b, []byte(secret)) {
-				t.Errorf("%s holds a secret", path)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -139,6 +139,9 @@ func (l *Lab) Keys() string { return filepath.Join(l.state, "keys") }
 // State is the folder of everything that the lab's programs keep.
 func (l *Lab) State() string { return l.state }
 
+// AuthURL is where devcloud's Keystone answers.
+func (l *Lab) AuthURL() string { return l.url + "/identity/v3" }
+
 func (l *Lab) cloudURL() string {
 	l.t.Helper()
 	b, err := os.ReadFile(filepath.Join(l.state, "devcloud", "devcloud.json"))
@@ -168,11 +171,11 @@ resources:
 cloud:
   plugin: openstack
   properties:
-    openstack: {auth_url: "%s/identity/v3", username: admin, api_key: %s-cloud, tenant: demo}
+    openstack: {auth_url: "%s", username: admin, api_key: %s-cloud, tenant: demo}
     agent: {mbus: "%s"}
 apply_spec:
   properties: {hm: {password: "%s-hm%s"}}
-`, l.Name, Marker, disk, l.url, Marker, l.mbus, Marker, extra)
+`, l.Name, Marker, disk, l.AuthURL(), Marker, l.mbus, Marker, extra)
 	if err := os.WriteFile(l.Manifest, []byte(text), 0o600); err != nil {
 		l.t.Fatal(err)
 	}
