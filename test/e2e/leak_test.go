@@ -104,6 +104,8 @@ func TestLeak(t *testing.T) {
 	watch.also(secrets...)
 	run(0, "deploy", l.Stemcell, "-n", "--update", "--json")
 	write(l.Manifest, hiding(l, 2048, "-changed"))
+	run(10, "plan", l.Stemcell)
+	run(10, "plan", l.Stemcell, "--json")
 	run(0, "deploy", l.Stemcell, "-n", "--update", "--json")
 	for _, password := range agentPasswords(t, l) {
 		if !slices.Contains(secrets, password) {

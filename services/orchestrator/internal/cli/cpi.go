@@ -24,13 +24,17 @@ func (s *session) ask(ctx context.Context, m *manifest.Manifest, method string, 
 	if err != nil {
 		return err
 	}
-	sealed, err := ring.Seal(to, messages.StepSecrets{Properties: properties})
-	if err != nil {
-		return err
-	}
 	raw, err := json.Marshal(args)
 	if err != nil {
 		return fmt.Errorf("cannot encode the arguments of %s: %w", method, err)
+	}
+	raw, closed, err := messages.Part(raw)
+	if err != nil {
+		return fmt.Errorf("cannot part the arguments of %s: %w", method, err)
+	}
+	sealed, err := ring.Seal(to, messages.StepSecrets{Args: closed, Properties: properties})
+	if err != nil {
+		return err
 	}
 	subject := messages.ServiceSubject(messages.CPIService(m.Cloud.Plugin), method)
 	if err := s.call(ctx, subject, messages.CallRequest{Args: raw, Secrets: sealed}, reply); err != nil {
