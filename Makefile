@@ -10,8 +10,9 @@ PROGRAMS      := microbosh microbosh-agent microbosh-registry microbosh-cpi-open
 # The race detector needs a C compiler.
 RACE          := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 
-# Tests of a real machine, which only root can make, use these tools.
-ROOT_PACKAGES := iptables iproute2 e2fsprogs xfsprogs fdisk util-linux passwd monit ruby
+# Tests of a real machine, which only root can make, use these tools; those of
+# a real terminal use tmux.
+ROOT_PACKAGES := iptables iproute2 e2fsprogs xfsprogs fdisk util-linux passwd monit ruby tmux
 
 .DEFAULT_GOAL := help
 .PHONY: deps-root help build test bench crash check lint generate demo clean openstack-up openstack-down test-openstack $(PROGRAMS)

@@ -25,38 +25,40 @@ const (
 // the way: when the archive is no longer the one that Open verified, the last
 // Read fails instead of telling the end, so who passes the image on must not
 // finish before io.EOF.
-func (s *Stemcell) Image(ctx context.Context) (io.ReadCloser, error) {
+func (s *Stemcell) Image(ctx context.Context) (*ImageReader, error) {
 	f, err := openArchive(s.Path)
 	if err != nil {
 		return nil, err
 	}
-	i := &imageReader{ctx: ctx, s: s, f: f, sum: sha1.New()}
+	i := &ImageReader{ctx: ctx, s: s, f: f, sum: sha1.New()}
 	if err := i.open(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return i, nil
 }
 
-type imageReader struct {
+// ImageReader streams a root.img.
+type ImageReader struct {
 	ctx    context.Context
 	s      *Stemcell
 	f      *os.File
 	sum    hash.Hash
 	member io.Reader // the member image, through sum
-	root   io.Reader
+	root   *member
 	end    error
 }
 
-func (i *imageReader) open() error {
+func (i *ImageReader) open() error {
 	var archive io.Reader = contextReader{i.ctx, i.f}
 	if !i.s.bare {
-		var err error
-		if archive, err = find(i.s.Path, archive, memberImage); err != nil {
+		image, err := find(i.s.Path, archive, memberImage)
+		if err != nil {
 			return err
 		}
-	}
-	if archive == nil {
-		return invalid(i.s.Path, "Stemcell image file is missing")
+		if image == nil {
+			return invalid(i.s.Path, "Stemcell image file is missing")
+		}
+		archive = image
 	}
 	i.member = archive
 	if !i.s.bare {
@@ -73,7 +75,9 @@ func (i *imageReader) open() error {
 	return nil
 }
 
-func (i *imageReader) Read(p []byte) (int, error) {
+// Read gives the next bytes; its last error is io.EOF only when the digest was
+// right.
+func (i *ImageReader) Read(p []byte) (int, error) {
 	if err := i.ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -92,7 +96,7 @@ func (i *imageReader) Read(p []byte) (int, error) {
 }
 
 // failure is the context's own error when that is the reason.
-func (i *imageReader) failure(err error) error {
+func (i *ImageReader) failure(err error) error {
 	if end := i.ctx.Err(); end != nil {
 		return end
 	}
@@ -100,7 +104,7 @@ func (i *imageReader) failure(err error) error {
 }
 
 // verify reads what is left of the member and compares. io.EOF is the good end.
-func (i *imageReader) verify() error {
+func (i *ImageReader) verify() error {
 	if _, err := io.Copy(io.Discard, i.member); err != nil {
 		return i.failure(err)
 	}
@@ -124,10 +128,20 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-func (i *imageReader) Close() error { return i.f.Close() }
+// Size is that of the whole root.img, in bytes.
+func (i *ImageReader) Size() int64 { return i.root.size }
+
+// Close lets the archive go.
+func (i *ImageReader) Close() error { return i.f.Close() }
+
+// member is a member of a tar.gz and its size in bytes.
+type member struct {
+	io.Reader
+	size int64
+}
 
 // find is a reader of one member of a tar.gz, nil when there is none.
-func find(path string, r io.Reader, name string) (io.Reader, error) {
+func find(path string, r io.Reader, name string) (*member, error) {
 	gz, err := gzip.NewReader(bufio.NewReaderSize(r, 256<<10))
 	if err != nil {
 		return nil, invalid(path, "the image is no tar.gz with %s: %w", name, err)
@@ -151,7 +165,7 @@ func find(path string, r io.Reader, name string) (io.Reader, error) {
 		if h.Size > maxRoot {
 			return nil, invalid(path, "%s claims %d bytes, more than %d", name, h.Size, int64(maxRoot))
 		}
-		return tr, nil
+		return &member{tr, h.Size}, nil
 	}
 	return nil, nil
 }

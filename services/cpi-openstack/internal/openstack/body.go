@@ -2,8 +2,11 @@ package openstack
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
+
+	"github.com/microbosh/microbosh/pkg/stemcell"
 )
 
 // imageBody streams a stemcell's root image and tells how far it is. gophercloud
@@ -15,7 +18,7 @@ type imageBody struct {
 	upload *upload
 
 	mu     sync.Mutex // guards everything below
-	stream io.ReadCloser
+	stream *stemcell.ImageReader
 	sent   int64
 	failed error // of reading the archive, not of the cloud
 	closed bool
@@ -36,8 +39,8 @@ func (b *imageBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.stream.Read(p)
 	b.sent += int64(n)
-	b.upload.step.Progress("uploading the stemcell", b.sent, 0)
-	if err != nil && err != io.EOF && b.ctx.Err() == nil {
+	b.upload.step.Progress("uploading the stemcell", b.sent, b.stream.Size())
+	if err != nil && !errors.Is(err, io.EOF) && b.ctx.Err() == nil {
 		b.failed = err
 	}
 	return n, err

@@ -23,7 +23,7 @@ type Options struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Getenv   func(string) string
-	Colour   bool // Err is a terminal that shows colours
+	Terminal func() (columns, rows int) // size of the terminal that Err is; nil when it is none
 }
 
 // Exit codes, documented in the help.
@@ -58,10 +58,7 @@ func (exitError) Error() string { return "failed" }
 
 // Run executes one command line and returns its exit code.
 func Run(ctx context.Context, o Options) int {
-	a := &app{
-		ui:     &ui.Terminal{In: o.In, Out: o.Out, Err: o.Err, Colour: o.Colour && o.Getenv("NO_COLOR") == ""},
-		getenv: o.Getenv,
-	}
+	a := &app{ui: terminal(o), getenv: o.Getenv}
 	root := a.root()
 	root.SetArgs(o.Args)
 	root.SetIn(o.In)
@@ -77,6 +74,15 @@ func Run(ctx context.Context, o Options) int {
 	}
 	a.ui.Error(err)
 	return exitCode(err)
+}
+
+func terminal(o Options) *ui.Terminal {
+	t := &ui.Terminal{In: o.In, Out: o.Out, Err: o.Err}
+	if o.Terminal != nil && o.Getenv("TERM") != "dumb" {
+		t.Size = o.Terminal
+		t.Colour = o.Getenv("NO_COLOR") == ""
+	}
+	return t
 }
 
 func exitCode(err error) int {

@@ -55,12 +55,12 @@ func (a *app) cancel(ctx context.Context, detach bool) error {
 		a.ui.Result(fmt.Sprintf("Cancel of the %s of `%s' requested", t.verb, name), t.public())
 		return nil
 	}
-	done, err := w.follow(ctx, t, a.ui.Renderer(), statefile.NewProjection(d.choice.Deployment))
+	done, err := w.follow(ctx, t, a.ui.Renderer(footer(s, t.verb)), statefile.NewProjection(d.choice.Deployment))
 	if err != nil {
 		return interruptedOr(ctx, err)
 	}
 	a.ui.Result(fmt.Sprintf("The %s of `%s' ended: %s", t.verb, name, done.Outcome), result{
-		Deployment: name, Outcome: done.Outcome, Millis: done.Millis,
+		Deployment: name, Run: t.run, Verb: t.verb, Outcome: done.Outcome, Millis: done.Millis,
 	})
 	return nil
 }

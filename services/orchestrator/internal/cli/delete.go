@@ -81,7 +81,7 @@ func (a *app) delete(ctx context.Context, f deployFlags) error {
 	} else if t, err = a.submit(ctx, s, request{deployment: name, uid: uid, command: command}); err != nil {
 		return interruptedOr(ctx, err)
 	}
-	done, err := a.watch(ctx, s, d, w, t, f.detach)
+	done, err := a.attend(ctx, s, d, w, t, f.detach)
 	if err != nil || done == nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (a *app) delete(ctx context.Context, f deployFlags) error {
 	}
 	took := time.Duration(done.Millis) * time.Millisecond
 	a.ui.Result(fmt.Sprintf("Deleted deployment '%s', took %s to complete", name, ui.Clock(took)), result{
-		Deployment: name, Outcome: done.Outcome, Millis: done.Millis,
+		Deployment: name, Run: t.run, Verb: t.verb, Outcome: done.Outcome, Millis: done.Millis,
 	})
 	return nil
 }

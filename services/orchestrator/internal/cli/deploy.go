@@ -114,7 +114,7 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 	} else if t, err = a.submit(ctx, s, request{deployment: name, uid: uid, command: command}); err != nil {
 		return interruptedOr(ctx, err)
 	}
-	done, err := a.watch(ctx, s, d, w, t, f.detach)
+	done, err := a.attend(ctx, s, d, w, t, f.detach)
 	if err != nil || done == nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 		took = time.Since(began)
 	}
 	a.ui.Result(fmt.Sprintf("Deployed %s, took %s to complete", desc, ui.Clock(took)), result{
-		Deployment: name, Outcome: done.Outcome, Millis: took.Milliseconds(),
+		Deployment: name, Run: t.run, Verb: t.verb, Outcome: done.Outcome, Millis: took.Milliseconds(),
 	})
 	return nil
 }
@@ -146,6 +146,8 @@ func stemcellOf(d chosen, arg string) (string, error) {
 // result is what a program reads at the end of a run.
 type result struct {
 	Deployment string           `json:"deployment"`
+	Run        string           `json:"run"`
+	Verb       messages.Verb    `json:"verb"`
 	Outcome    messages.Outcome `json:"outcome"`
 	Millis     int64            `json:"millis"`
 }

@@ -3,6 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/microbosh/microbosh/pkg/bus"
@@ -24,6 +27,7 @@ type watch struct {
 	facts  *bus.Feed
 	events *bus.Feed
 	state  workflow.State
+	left   func() bool // tells that nobody works on runs any more; nil = somebody does
 }
 
 // openWatch follows the deployment's journal from its last snapshot on: a run
@@ -60,6 +64,13 @@ func (w *watch) follow(ctx context.Context, t ticket, show ui.Renderer, project 
 	go pump(ctx, w.facts, facts, failed)
 	go pump(ctx, w.events, events, failed)
 
+	defer show.Close()
+	pulse := time.NewTicker(time.Second)
+	defer pulse.Stop()
+	screen := make(chan os.Signal, 1)
+	signal.Notify(screen, syscall.SIGWINCH, syscall.SIGCONT)
+	defer signal.Stop(screen)
+
 	story := ui.NewStory(t.run, t.verb)
 	tell := func(lines []ui.Line) {
 		for _, l := range lines {
@@ -79,6 +90,16 @@ func (w *watch) follow(ctx context.Context, t ticket, show ui.Renderer, project 
 			return messages.RunDone{}, err
 		case <-patience.C:
 			tell([]ui.Line{{Kind: ui.KindNote, Run: t.run, Text: "no orchestrator has taken the request yet; it is safe on the bus"}})
+		case now := <-pulse.C:
+			if w.left != nil && w.left() && done == nil {
+				return messages.RunDone{}, abandoned(t)
+			}
+			show.Tick(now)
+		case sig := <-screen:
+			if sig == syscall.SIGCONT {
+				show.Lost()
+			}
+			show.Tick(time.Now())
 		case <-closing:
 			return *done, nil
 		case m := <-facts:

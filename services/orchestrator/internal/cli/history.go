@@ -57,9 +57,9 @@ func historyText(runs []messages.RunEnd) string {
 			why = r.Error.Message
 		}
 		rows = append(rows, []string{
-			r.Time.Local().Format(time.DateTime), string(r.Verb), string(r.Outcome),
+			r.Run, r.Time.Local().Format(time.DateTime), string(r.Verb), string(r.Outcome),
 			ui.Clock(time.Duration(r.Millis) * time.Millisecond), r.Step, ui.Printable(why),
 		})
 	}
-	return ui.Table([]string{"Ended", "Verb", "Outcome", "Took", "Step", "Why"}, rows)
+	return ui.Table([]string{"Run", "Ended", "Verb", "Outcome", "Took", "Step", "Why"}, rows)
 }

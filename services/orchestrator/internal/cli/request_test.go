@@ -153,7 +153,7 @@ func TestFollowTellsAndProjects(t *testing.T) {
 	x.fact(run.run, messages.FactStepIntended, messages.StepIntended{Step: "create_stemcell", StepID: id, N: 1, Inputs: messages.StepInputs{StemcellName: "dev"}})
 	x.fact(run.run, messages.FactStepDone, messages.StepDone{Step: "create_stemcell", StepID: id, N: 1, Outputs: []byte(`{"cid":"img-1","uploaded":true}`), Millis: 5})
 	x.finish(run.run, messages.VerbCreate)
-	done, err := w.follow(t.Context(), run, x.app.ui.Renderer(), statefile.NewProjection(path))
+	done, err := w.follow(t.Context(), run, x.app.ui.Renderer(""), statefile.NewProjection(path))
 	if err != nil || done.Outcome != messages.OutcomeSucceeded {
 		t.Fatalf("ended %+v, %v", done, err)
 	}
@@ -180,7 +180,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	run := x.submit(asks(messages.VerbCreate, "c1"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := w.follow(ctx, run, x.app.ui.Renderer(), statefile.NewProjection(filepath.Join(t.TempDir(), "m.yml"))); err == nil {
+	if _, err := w.follow(ctx, run, x.app.ui.Renderer(""), statefile.NewProjection(filepath.Join(t.TempDir(), "m.yml"))); err == nil {
 		t.Error("it ended well")
 	}
 }

@@ -91,12 +91,30 @@ func (x *Session) ask(ctx context.Context, c Call, method string, arguments ...a
 		request.StepID = c.Intent.StepID
 	}
 	began := time.Now()
+	defer x.tellLater(c, x.awaited(c, method))()
 	value, err := x.converse(ctx, a, request)
 	x.exchanged(c, a.id, method, time.Since(began), err)
 	if err != nil {
 		return nil, agentError(method, a.id, err)
 	}
 	return value, nil
+}
+
+// awaited says what a request to an agent waits for.
+func (x *Session) awaited(c Call, method string) string {
+	if method != "ping" {
+		return "the agent works on " + method
+	}
+	mbus, _, err := x.mbus()
+	u, parseErr := url.Parse(mbus)
+	switch {
+	case err != nil || parseErr != nil:
+		return "the agent has not answered yet"
+	case u.Scheme == "https":
+		return fmt.Sprintf("the agent does not answer yet on %s, port %s", c.State.VM.IP, u.Port())
+	default:
+		return "the agent has not come to the bus at " + u.Host + " yet"
+	}
 }
 
 // reads tells whether a method only looks.

@@ -21,7 +21,8 @@ const cpiRole = "cpi"
 // grace is how long the CPI may take to say that a deadline passed.
 const grace = 30 * time.Second
 
-// quiet is how long the CPI may say nothing before a person is told so.
+// quiet is how long the CPI or an agent may say nothing before a person is told
+// so.
 const quiet = 2 * time.Second
 
 func newID() string { return uuid.NewString() }

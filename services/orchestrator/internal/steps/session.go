@@ -176,6 +176,13 @@ func (x *Session) progress(stepID, step, format string, args ...any) {
 	}
 }
 
+// tellLater tells people what a step waits for when it is not over soon; the
+// returned function ends that.
+func (x *Session) tellLater(c Call, what string) (stop func()) {
+	timer := time.AfterFunc(quiet, func() { x.progress(c.Intent.StepID, c.Intent.Step, "%s", what) })
+	return func() { timer.Stop() }
+}
+
 // Session opens the work of a run; the fields beside Steps are the caller's.
 func (s *Steps) Session(x Session) *Session {
 	x.Steps = s

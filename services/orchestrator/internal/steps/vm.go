@@ -150,6 +150,7 @@ func (x *Session) waitDirector(ctx context.Context, c Call) (any, error) {
 	target := "https://" + net.JoinHostPort(c.State.VM.IP, strconv.Itoa(render.DirectorPort(spec)))
 	client := insecureClient()
 	defer client.CloseIdleConnections()
+	defer x.tellLater(c, "nobody answers yet at "+target+"/info")()
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		info, err := directorInfo(ctx, client, target)
 		if err == nil {

@@ -24,7 +24,7 @@ type teller struct {
 
 func newTeller(verb messages.Verb, json bool) *teller {
 	t := &teller{story: ui.NewStory(run, verb), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	t.show = (&ui.Terminal{Out: &t.out, Err: &t.out, JSON: json}).Renderer()
+	t.show = (&ui.Terminal{Out: &t.out, Err: &t.out, JSON: json}).Renderer("")
 	return t
 }
 

@@ -11,7 +11,9 @@ package ui
 //   - An error says what failed and why; "hint: " lines say what to do.
 //   - A question is asked on stderr and answered on stdin. Without --yes and
 //     without an answer nothing happens.
-//   - Colour only on a terminal and without NO_COLOR.
+//   - Colour only on a terminal and without NO_COLOR. What changes on the screen is
+//     drawn only on a terminal that is not dumb, at its end; everything that has
+//     happened stays above it as a plain line, as it would in a log.
 
 import (
 	"bufio"
@@ -33,6 +35,10 @@ type Terminal struct {
 	Err    io.Writer
 	JSON   bool // one object per line on Out, nothing on Err
 	Colour bool
+
+	// Size is that of the terminal behind Err; nil when there is none on which
+	// lines can be drawn over.
+	Size func() (columns, rows int)
 }
 
 // Say prints a sentence for people.
