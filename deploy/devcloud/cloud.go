@@ -37,6 +37,7 @@ type Cloud struct {
 	ports     map[string]*port
 	groups    map[string]*securityGroup
 	floating  map[string]*floatingIP
+	pools     map[string]*pool
 	volumes   map[string]*volume
 	snapshots map[string]*snapshot
 	projectID string
@@ -66,7 +67,7 @@ func New(o Options) (*Cloud, error) {
 		o: o, listener: listener, faults: f,
 		tokens: map[string]token{}, images: map[string]*image{}, burnt: map[string]bool{}, servers: map[string]*server{},
 		keys: map[string]*keyPair{}, networks: map[string]*network{}, ports: map[string]*port{},
-		groups: map[string]*securityGroup{}, floating: map[string]*floatingIP{}, volumes: map[string]*volume{},
+		groups: map[string]*securityGroup{}, pools: map[string]*pool{}, floating: map[string]*floatingIP{}, volumes: map[string]*volume{},
 		snapshots: map[string]*snapshot{}, projectID: compactID(),
 	}
 	c.life, c.end = context.WithCancel(context.Background())
@@ -92,6 +93,9 @@ func (c *Cloud) Password() string { return c.o.Password }
 
 // NetworkID is the private network's.
 func (c *Cloud) NetworkID() string { return c.networkNamed(Network).ID }
+
+// SecondID is the second network's, "" when there is none.
+func (c *Cloud) SecondID() string { return c.networkNamed(SecondNet).ID }
 
 // Subnet is where servers' addresses come from.
 func (c *Cloud) Subnet() netip.Prefix { return c.o.Subnet }

@@ -18,6 +18,8 @@ func (c *Cloud) wantedNICs(networks json.RawMessage, minor int) ([]nic, error) {
 	var word string
 	var list []nic
 	switch {
+	case c.o.Second.IsValid() && (len(networks) == 0 || string(networks) == "null" || string(networks) == `"auto"` || string(networks) == "[]"):
+		return nil, novaError(http.StatusConflict, "Multiple possible networks found, use a Network ID to be more specific.")
 	case len(networks) == 0 || string(networks) == "null":
 		if minor >= 37 {
 			return nil, novaError(http.StatusBadRequest, "Invalid input for field/attribute server. 'networks' is a required property")

@@ -40,6 +40,14 @@ func keystoneError(status int, message string) *failure {
 	return &failure{status: status, body: m{"error": m{"code": status, "title": http.StatusText(status), "message": message}}}
 }
 
+func octaviaError(status int, format string, args ...any) *failure {
+	code := "Client"
+	if status >= http.StatusInternalServerError {
+		code = "Server"
+	}
+	return &failure{status: status, body: m{"faultcode": code, "faultstring": fmt.Sprintf(format, args...), "debuginfo": nil}}
+}
+
 func glanceError(status int, format string, args ...any) *failure {
 	return &failure{status: status, glance: fmt.Sprintf(format, args...)}
 }
@@ -49,7 +57,7 @@ func glanceError(status int, format string, args ...any) *failure {
 func serviceOf(path string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch first {
-	case "identity", "image", "compute", "network", "volume":
+	case "identity", "image", "compute", "network", "volume", "load-balancer":
 		return first
 	case "v3", "":
 		return "identity"
@@ -62,6 +70,8 @@ func serviceError(path string, status int, message string) *failure {
 	switch serviceOf(path) {
 	case "identity":
 		return keystoneError(status, message)
+	case "load-balancer":
+		return octaviaError(status, "%s", message)
 	case "image":
 		return glanceError(status, "%s", message)
 	case "network":

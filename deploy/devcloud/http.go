@@ -30,6 +30,7 @@ func (c *Cloud) handler() http.Handler {
 	c.computeRoutes(open, private)
 	c.networkRoutes(open, private)
 	c.volumeRoutes(open, private)
+	c.balancerRoutes(open, private)
 	c.controlRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		serviceError(r.URL.Path, http.StatusNotFound, "The resource could not be found.").write(w, r)

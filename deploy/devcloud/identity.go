@@ -41,6 +41,7 @@ func (c *Cloud) catalog() []m {
 		c.service("identity", "keystone", "/identity"), c.service("image", "glance", "/image"),
 		c.service("compute", "nova", "/compute/v2.1"), c.service("network", "neutron", "/network"),
 		c.service("volumev3", "cinderv3", project), c.service("block-storage", "cinder", project),
+		c.service("load-balancer", "octavia", "/load-balancer"),
 	}
 }
 

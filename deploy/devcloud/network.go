@@ -22,7 +22,11 @@ func (c *Cloud) seedNetworks() {
 	for _, n := range []*network{
 		{head: head{Name: External}, Subnet: c.o.External, External: true},
 		{head: head{Name: Network}, Subnet: c.o.Subnet},
+		{head: head{Name: SecondNet}, Subnet: c.o.Second},
 	} {
+		if !n.Subnet.IsValid() {
+			continue
+		}
 		first, last := n.Subnet.Addr().As4(), lastAddress(n.Subnet)
 		first[3] = 10
 		n.Pool = [2]netip.Addr{netip.AddrFrom4(first), last.Prev()}

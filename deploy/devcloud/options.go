@@ -19,6 +19,7 @@ const (
 	Domain     = "Default"
 	Region     = "RegionOne"
 	Network    = "private"
+	SecondNet  = "second"
 	External   = "public"
 	Zone       = "nova"
 	Credential = "devcloud" // id of an application credential whose secret is the password
@@ -31,6 +32,7 @@ type Options struct {
 	Password   string        // of the user admin; default random
 	Latency    time.Duration // how long resources stay in each passing state, default 0
 	Subnet     netip.Prefix  // of servers' addresses, default 127.20.0.0/16
+	Second     netip.Prefix  // of one more private network, default none: Nova then wants servers to say which
 	External   netip.Prefix  // of floating IPs, default 203.0.113.0/24: for documentation, nobody answers there
 	Hypervisor Hypervisor    // nil: servers become ACTIVE and boot nothing
 	Faults     []Fault       // as by SetFaults
@@ -82,7 +84,10 @@ func (o Options) complete() (Options, error) {
 	if !o.External.IsValid() {
 		o.External = netip.MustParsePrefix("203.0.113.0/24")
 	}
-	for _, subnet := range []*netip.Prefix{&o.Subnet, &o.External} {
+	for _, subnet := range []*netip.Prefix{&o.Subnet, &o.External, &o.Second} {
+		if subnet == &o.Second && !o.Second.IsValid() {
+			continue
+		}
 		if !subnet.Addr().Is4() || subnet.Bits() > 24 {
 			return o, fmt.Errorf("cannot make a cloud: the subnet %s is no IPv4 network of at least 256 addresses", subnet)
 		}

@@ -53,10 +53,11 @@ func eachTarget(t *testing.T, test func(*testing.T, target)) {
 
 func small(t testing.TB) target {
 	t.Helper()
-	cloud := cloudtest.Start(t)
+	second := netip.MustParsePrefix("127.21.0.0/16")
+	cloud := cloudtest.Start(t, func(o *devcloud.Options) { o.Second = second })
 	return target{
 		Name: "devcloud", AuthURL: cloud.AuthURL(), Username: devcloud.User, Password: cloud.Password(), Project: devcloud.Project,
-		Admin: devcloud.User, Region: devcloud.Region, Private: subnet{cloud.NetworkID(), cloud.Subnet()},
+		Admin: devcloud.User, Region: devcloud.Region, Private: subnet{cloud.NetworkID(), cloud.Subnet()}, Second: subnet{cloud.SecondID(), second},
 		settle: time.Second, dev: cloud,
 	}
 }

@@ -77,8 +77,10 @@ func (s *session) checkVIP(ctx context.Context, vip *network) error {
 }
 
 // assignFloating gives the server the vip, if there is one. checkVIP let it
-// move from the server that has it.
-func (s *session) assignFloating(ctx context.Context, cid string, vip *network) error {
+// move from the server that has it. With several ports it leads to the one by
+// which the server answers.
+func (s *session) assignFloating(ctx context.Context, cid string, wanted networks) error {
+	vip := wanted.vip
 	if vip == nil {
 		return nil
 	}
@@ -86,18 +88,29 @@ func (s *session) assignFloating(ctx context.Context, cid string, vip *network) 
 	if err != nil {
 		return err
 	}
-	mine, err := s.serverPorts(ctx, cid)
-	if err != nil {
+	port, err := s.gatewayPort(ctx, cid, wanted.gateway())
+	if err != nil || floating.PortID == port.ID {
 		return err
 	}
-	if len(mine) == 0 {
-		return messages.Errorf(messages.CodeCloudTransient, "Server `%s' has no port yet", cid)
-	}
-	if floating.PortID == mine[0].ID {
-		return nil
-	}
-	options := floatingips.UpdateOpts{PortID: &mine[0].ID}
+	options := floatingips.UpdateOpts{PortID: &port.ID}
 	return classify("assign the floating IP "+vip.IP, writes, floatingips.Update(ctx, s.network, floating.ID, options).Err)
+}
+
+// gatewayPort is the server's port in its gateway network. A network without an
+// id is the only one.
+func (s *session) gatewayPort(ctx context.Context, cid string, gateway *network) (*ports.Port, error) {
+	mine, err := s.serverPorts(ctx, cid)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(mine, func(p ports.Port) bool {
+		there := slices.ContainsFunc(p.FixedIPs, func(ip ports.IP) bool { return gateway.IP == "" || ip.IPAddress == gateway.IP })
+		return (gateway.NetID == "" || p.NetworkID == gateway.NetID) && there
+	})
+	if i < 0 {
+		return nil, messages.Errorf(messages.CodeCloudTransient, "Server `%s' has no port in network `%s' yet", cid, gateway.name)
+	}
+	return &mine[i], nil
 }
 
 func (s *session) serverPorts(ctx context.Context, cid string) ([]ports.Port, error) {

@@ -34,6 +34,10 @@ type session struct {
 	trusting                                bool
 	project                                 string // id of the user's own; "" = unknown
 	compute, tagged, image, network, volume *gophercloud.ServiceClient
+	where                                   gophercloud.EndpointOpts
+
+	balancing sync.Mutex
+	balancer  *gophercloud.ServiceClient // guarded by balancing; opened when it is needed
 }
 
 // sessions keeps a session, and its token, per properties.
@@ -112,8 +116,8 @@ func login(ctx context.Context, raw json.RawMessage) (*session, error) {
 }
 
 func services(p properties, provider *gophercloud.ProviderClient) (*session, error) {
-	s := &session{properties: p, project: projectOf(provider)}
 	where := gophercloud.EndpointOpts{Region: p.OpenStack.Region, Availability: p.OpenStack.availability()}
+	s := &session{properties: p, project: projectOf(provider), where: where}
 	for _, service := range []struct {
 		name string
 		open func(*gophercloud.ProviderClient, gophercloud.EndpointOpts) (*gophercloud.ServiceClient, error)

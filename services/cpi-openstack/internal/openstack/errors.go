@@ -28,8 +28,9 @@ const (
 var (
 	quotaPattern = regexp.MustCompile(`(?i)quota|exceed|limit`)
 
-	// Nova refuses this way while something else is being done to a server.
-	busyPattern = regexp.MustCompile(`(?i)while it is in (task_state|vm_state building)`)
+	// Nova and Octavia refuse this way while something else is being done to a
+	// server or a load balancer.
+	busyPattern = regexp.MustCompile(`(?i)while it is in (task_state|vm_state building)|load balancer .* is immutable`)
 )
 
 // classify turns an error of the cloud into one with a code. doing is what was

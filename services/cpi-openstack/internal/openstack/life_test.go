@@ -163,9 +163,6 @@ func TestRefusals(t *testing.T) {
 	refuse("flavor", messages.CodeCloudNotFound, func(a *messages.CreateVMArgs) { a.CloudProperties = json.RawMessage(`{"instance_type":"none"}`) })
 	refuse("image", messages.CodeCloudNotFound, func(a *messages.CreateVMArgs) { a.StemcellCID = "00000000-0000-4000-8000-000000000000" })
 	refuse("image elsewhere", messages.CodeMalformed, func(a *messages.CreateVMArgs) { a.StemcellCID = "../v2/images" })
-	refuse("unsupported", messages.CodeNotSupported, func(a *messages.CreateVMArgs) {
-		a.CloudProperties = json.RawMessage(`{"loadbalancer_pools":[{"name":"p","port":443}]}`)
-	})
 	refuse("two networks without a config drive", messages.CodeManifestInvalid, func(a *messages.CreateVMArgs) {
 		a.Networks = map[string]messages.Network{"a": {Type: "dynamic"}, "b": {Type: "dynamic"}}
 	})

@@ -83,6 +83,13 @@ func parseNetworks(all map[string]messages.Network) (networks, error) {
 	return out, nil
 }
 
+// gateway is the private network that leads out: the one that says so, else the
+// first.
+func (n networks) gateway() *network {
+	i := slices.IndexFunc(n.private, func(one network) bool { return slices.Contains(one.Default, "gateway") })
+	return &n.private[max(i, 0)]
+}
+
 func invalid(format string, args ...any) error {
 	return messages.Errorf(messages.CodeManifestInvalid, format, args...)
 }

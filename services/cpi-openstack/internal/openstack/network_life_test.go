@@ -3,6 +3,7 @@ package openstack_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/microbosh/microbosh/deploy/devcloud"
@@ -105,5 +106,37 @@ func TestFloatingIP(t *testing.T) {
 	}
 	if inv := w.cloud.Inventory(); len(inv.Servers) != 1 {
 		t.Errorf("the cloud holds %+v", inv.Servers)
+	}
+}
+
+// With several ports a floating IP leads to the one by which the VM answers.
+func TestFloatingIPOfSeveral(t *testing.T) {
+	t.Parallel()
+	for _, gateway := range []string{"private", "second"} {
+		t.Run(gateway, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(o *devcloud.Options) { o.Second = netip.MustParsePrefix("127.21.0.0/16") })
+			w.override = map[string]any{"use_dhcp": false, "config_drive": "cdrom"}
+			var image messages.CreateStemcellOutputs
+			w.must(messages.MethodCreateStemcell, 1, w.stemcell(), &image)
+			args, want := w.vm(image.CID), map[string]string{"private": "127.20.0.50", "second": "127.21.0.50"}
+			args.Networks = map[string]messages.Network{"vip": {Type: "vip", IP: "203.0.113.10"}}
+			for name, id := range map[string]string{"private": w.cloud.NetworkID(), "second": w.cloud.SecondID()} {
+				n := messages.Network{Type: "manual", IP: want[name], CloudProperties: json.RawMessage(fmt.Sprintf(`{"net_id":%q}`, id))}
+				if name == gateway {
+					n.Default = []string{"dns", "gateway"}
+				}
+				args.Networks[name] = n
+			}
+			var vm messages.CreateVMOutputs
+			w.must(messages.MethodCreateVM, 1, args, &vm)
+			inv := w.cloud.Inventory()
+			if len(inv.FloatingIPs) != 1 || len(inv.Ports) != 2 {
+				t.Fatalf("the cloud holds %+v", inv)
+			}
+			if to := inv.FloatingIPs[0].Metadata["fixed_ip_address"]; to != want[gateway] {
+				t.Errorf("the floating IP leads to %s, want %s", to, want[gateway])
+			}
+		})
 	}
 }

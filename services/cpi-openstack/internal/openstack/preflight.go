@@ -37,6 +37,10 @@ func (c *Cloud) preflight(ctx context.Context, o *session, args messages.Preflig
 	check("key pair", err)
 	_, err = o.findGroups(ctx, nets.groupNames(own.SecurityGroups, o.properties))
 	check("security groups", err)
+	if len(own.Pools) > 0 {
+		_, err := o.findPools(ctx, own.Pools)
+		check("load balancer pools", err)
+	}
 	for _, n := range nets.private {
 		if n.NetID != "" {
 			check("network "+n.name, o.checkNetwork(ctx, n.NetID))

@@ -51,8 +51,10 @@ func message(tree any, depth int) string {
 	if !ok || depth == 0 {
 		return ""
 	}
-	if text, ok := node["message"].(string); ok {
-		return text
+	for _, key := range []string{"message", "faultstring"} { // Octavia has the latter
+		if text, ok := node[key].(string); ok {
+			return text
+		}
 	}
 	for _, child := range node {
 		if text := message(child, depth-1); text != "" {

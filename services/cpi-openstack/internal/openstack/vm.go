@@ -53,6 +53,9 @@ func (s *session) deleteServer(ctx context.Context, cid, owner string) error {
 	if !s.owns(server.Metadata[tagStep], owner) {
 		return foreign("Server", cid, owner)
 	}
+	if err := s.leavePools(ctx, server, owner); err != nil {
+		return err
+	}
 	if !departing(server) {
 		err := classify("delete the server "+cid, reads, servers.Delete(ctx, s.compute, cid).ExtractErr())
 		if err != nil && !notFound(err) && !s.departed(ctx, cid) {

@@ -23,32 +23,21 @@ type vmProperties struct {
 	KeyName          string   `json:"key_name"`
 	SecurityGroups   []string `json:"security_groups"`
 	SchedulerHints   hints    `json:"scheduler_hints"`
-	BootFromVolume   *bool    `json:"boot_from_volume"`
-	RootDisk         struct {
+
+	Pools []balanced `json:"loadbalancer_pools"`
+
+	BootFromVolume *bool `json:"boot_from_volume"`
+	RootDisk       struct {
 		Size int `json:"size"` // GiB, when it is a volume
 	} `json:"root_disk"`
 }
-
-// unsupported are keys that BOSH's CPI knows and this one does not. To do
-// without what they ask for would be a surprise.
-var unsupported = [...]string{"loadbalancer_pools"}
 
 func parseVM(raw json.RawMessage) (vmProperties, error) {
 	var p vmProperties
 	if err := decode("the VM", raw, &p); err != nil {
 		return p, err
 	}
-	var all map[string]json.RawMessage
-	if err := decode("the VM", raw, &all); err != nil {
-		return p, err
-	}
-	for _, key := range unsupported {
-		if len(all[key]) > 0 && string(all[key]) != "null" {
-			return p, messages.Errorf(messages.CodeNotSupported, "resources.cloud_properties.%s is not supported", key).
-				WithHint("leave it out of the manifest")
-		}
-	}
-	return p, nil
+	return p, checkPools(p.Pools)
 }
 
 // vm is a server in the making.

@@ -6,6 +6,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/services/cpi-openstack/internal/cpi"
 )
 
 // finish waits until the server runs, and gives it its floating address.
@@ -14,8 +15,11 @@ func (v *vm) finish(ctx context.Context, cid string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := v.session.assignFloating(ctx, cid, v.networks.vip); err != nil {
-		return nil, err
+	if err := v.session.assignFloating(ctx, cid, v.networks); err != nil {
+		return nil, v.abandon(ctx, cid, err)
+	}
+	if err := v.join(ctx, server); err != nil {
+		return nil, v.abandon(ctx, cid, err)
 	}
 	if fixed := addressesOf(server, "fixed"); len(fixed) > 0 {
 		if err := v.recordAddresses(ctx, fixed); err != nil {
@@ -69,7 +73,16 @@ func (v *vm) failed(ctx context.Context, server *servers.Server) error {
 	fault := first(server.Fault.Message, "the cloud does not say why")
 	failed := messages.Errorf(messages.CodeVMFailed, "Server `%s' state is error, expected active: %s", server.ID, fault).
 		WithHint("the server was removed; the cause is the cloud's: its scheduler and compute logs tell more").WithDetail("cid", server.ID)
-	err := v.step.Discard(ctx, server.ID, func(ctx context.Context, cid string) error {
+	return v.abandon(ctx, server.ID, failed)
+}
+
+// abandon removes a server that cannot become what was asked for, so that the
+// step's failure is final, unless the error may pass.
+func (v *vm) abandon(ctx context.Context, cid string, cause error) error {
+	if cpi.Transient(cause) || ctx.Err() != nil {
+		return cause
+	}
+	err := v.step.Discard(ctx, cid, func(ctx context.Context, cid string) error {
 		if err := v.remove(ctx, cid); err != nil {
 			return err
 		}
@@ -78,5 +91,5 @@ func (v *vm) failed(ctx context.Context, server *servers.Server) error {
 	if err != nil {
 		return err
 	}
-	return failed
+	return cause
 }

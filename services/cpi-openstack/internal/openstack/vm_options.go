@@ -3,7 +3,6 @@ package openstack
 import (
 	"hash/fnv"
 	"net/netip"
-	"slices"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -59,13 +58,10 @@ func (v *vm) share() error {
 	if _, err := netip.ParseAddr(v.own.SharedAddress); err != nil {
 		return invalid("allowed_address_pairs must be an IP address")
 	}
-	i := slices.IndexFunc(v.networks.private, func(n network) bool { return slices.Contains(n.Default, "gateway") })
-	if i < 0 {
-		i = 0
-	}
-	if v.networks.private[i].Type != "manual" {
+	gateway := v.networks.gateway()
+	if gateway.Type != "manual" {
 		return invalid("allowed_address_pairs needs a manual network")
 	}
-	v.networks.private[i].shared = []string{v.own.SharedAddress}
+	gateway.shared = []string{v.own.SharedAddress}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -36,10 +37,15 @@ func (v *vm) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	places, err := v.session.findPools(ctx, v.own.Pools)
+	if err != nil {
+		return err
+	}
 	options := servers.CreateOpts{
 		Name: v.args.Name, ImageRef: v.args.StemcellCID, FlavorRef: flavor.ID, AvailabilityZone: zone,
 		Metadata: metadata(v.args.Tags), Tags: tags(v.args.Tags),
 	}
+	maps.Copy(options.Metadata, places)
 	if v.session.OpenStack.ConfigDrive != "" {
 		options.ConfigDrive = new(true)
 	}

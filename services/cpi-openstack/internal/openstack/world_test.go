@@ -3,6 +3,7 @@ package openstack_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +41,8 @@ type world struct {
 	dir      string
 	vmName   string
 	log      *logs
-	stop     func() // ends the first CPI
+	stop     func()         // ends the first CPI
+	override map[string]any // of the openstack properties
 }
 
 // logs is what the CPI said.
@@ -61,7 +63,7 @@ func (l *logs) String() string {
 	return l.text.String()
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, changes ...func(*devcloud.Options)) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), bus: bustest.Start(t), vmName: "vm-" + uuid.NewString(), log: &logs{}}
 	w.conn = w.bus.Connect(t, "test")
@@ -79,7 +81,11 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	if w.cloud, err = devcloud.New(devcloud.Options{Dir: filepath.Join(w.dir, "cloud")}); err != nil {
+	options := devcloud.Options{Dir: filepath.Join(w.dir, "cloud")}
+	for _, change := range changes {
+		change(&options)
+	}
+	if w.cloud, err = devcloud.New(options); err != nil {
 		t.Fatal(err)
 	}
 	w.background(w.cloud.Run)
@@ -151,13 +157,12 @@ func (w *world) await(up <-chan struct{}) {
 
 func (w *world) secrets() *messages.Sealed {
 	w.t.Helper()
-	properties, err := json.Marshal(map[string]any{
-		"openstack": map[string]any{
-			"auth_url": w.cloud.AuthURL(), "username": devcloud.User, "api_key": w.cloud.Password(), "tenant": devcloud.Project,
-			"region": devcloud.Region, "default_key_name": "dev",
-		},
-		"agent": map[string]any{"ntp": []string{"192.0.2.123"}},
-	})
+	access := map[string]any{
+		"auth_url": w.cloud.AuthURL(), "username": devcloud.User, "api_key": w.cloud.Password(), "tenant": devcloud.Project,
+		"region": devcloud.Region, "default_key_name": "dev",
+	}
+	maps.Copy(access, w.override)
+	properties, err := json.Marshal(map[string]any{"openstack": access, "agent": map[string]any{"ntp": []string{"192.0.2.123"}}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
