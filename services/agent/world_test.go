@@ -58,11 +58,15 @@ type vm struct {
 	metadata string
 	mbus     string         // what the settings say
 	env      map[string]any // more of the settings' env.bosh
+	address  string         // what the metadata service calls the VM's own
 	args     []string       // more of the agent's
 	bus      *bustest.Bus
 	conn     *bus.Conn
-	beats    chan messages.Heartbeat
-	alerts   chan messages.Alert
+
+	stopMetadata func()
+
+	beats  chan messages.Heartbeat
+	alerts chan messages.Alert
 
 	agent   *exec.Cmd
 	ended   chan error
@@ -138,7 +142,11 @@ func (v *vm) serveMetadata() {
 		"disks": map[string]any{"system": "/dev/sda", "persistent": map[string]any{}},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/latest/user-data" {
+		switch {
+		case r.URL.Path == "/latest/meta-data/local-ipv4" && v.address != "":
+			fmt.Fprint(w, v.address)
+			return
+		case r.URL.Path != "/latest/user-data":
 			http.NotFound(w, r)
 			return
 		}
@@ -148,7 +156,7 @@ func (v *vm) serveMetadata() {
 		_ = json.NewEncoder(w).Encode(settings)
 	}))
 	v.Cleanup(server.Close)
-	v.metadata = server.URL
+	v.metadata, v.stopMetadata = server.URL, server.Close
 }
 
 // boot starts the agent and lets only its own heartbeats be heard from then on.

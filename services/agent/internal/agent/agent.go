@@ -121,8 +121,12 @@ func serve(ctx context.Context, c Config, boot bootstrap.State, crypt *mbus.Cryp
 		if err != nil {
 			return err
 		}
+		at, err := listenURL(ctx, c, boot.Mbus.URLs[0], log)
+		if err != nil {
+			return err
+		}
 		server, err := mbus.NewHTTPS(mbus.HTTPSOptions{
-			URL: listenURL(ctx, c, boot.Mbus.URLs[0], log), Certificate: certificate, Dispatcher: actions, Blobs: blobs, Log: log,
+			URL: at, Certificate: certificate, Dispatcher: actions, Blobs: blobs, Log: log,
 		})
 		if err != nil {
 			return err
