@@ -51,6 +51,7 @@ const (
 	CodeDiskMismatch       Code = "disk_mismatch"          // agent and journal disagree about the disk
 	CodeSettingsNotFound   Code = "settings_not_found"     // the registry has none under that name
 	CodeConflict           Code = "revision_conflict"      // a compare-and-set was lost
+	CodeBootstrapFailed    Code = "bootstrap_failed"       // the agent could not make the machine out of its settings
 	CodeConfirmationNeeded Code = "confirmation_needed"    // no terminal to ask on and no --yes
 )
 

@@ -23,6 +23,7 @@ type Process struct {
 	mu     sync.Mutex // guards what follows
 	armed  bool
 	left   int
+	seen   int
 	last   string
 	killed bool
 }
@@ -39,15 +40,11 @@ func Start(t testing.TB, cmd *exec.Cmd, n int) *Process {
 	}
 	ours, theirs := pair[0], os.NewFile(uintptr(pair[1]), "theirs")
 	defer unix.Close(ours)
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
 	cmd.Env = append(cmd.Env, launch+"="+cmd.Path)
-	cmd.Path, cmd.ExtraFiles = self, []*os.File{theirs}
+	cmd.Path, cmd.ExtraFiles = "/proc/self/exe", []*os.File{theirs}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +102,13 @@ func (p *Process) KillAt(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.armed, p.left = true, n
+}
+
+// Changes is how many there were since the start.
+func (p *Process) Changes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen - 1 // it began with becoming the program
 }
 
 // Disarm lets the program live, and tells whether it was killed, before what.
@@ -170,6 +174,7 @@ func (p *Process) answer() {
 func (p *Process) count(n notification) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.seen++
 	if !p.armed || p.killed {
 		return p.killed
 	}

@@ -42,7 +42,7 @@ func run(ctx context.Context, c Config, log zerolog.Logger) (again bool, err err
 	if err != nil {
 		return false, err
 	}
-	machine, err := newMachine(c.Platform, dir, log)
+	machine, err := newMachine(c, dir, log)
 	if err != nil {
 		return false, err
 	}

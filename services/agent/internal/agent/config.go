@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/services/agent/internal/bootstrap"
 )
 
 // Config is what the command line says.
@@ -43,7 +44,7 @@ func Parse(args []string, words io.Writer) (Config, error) {
 	f := flag.NewFlagSet("bosh-agent", flag.ContinueOnError)
 	f.SetOutput(words)
 	f.BoolVar(&c.Configure, "c", false, "configure the machine (all steps of bootstrap)")
-	f.StringVar(&c.AgentID, "a", "not_configured", "agent id, when the settings have none")
+	f.StringVar(&c.AgentID, "a", bootstrap.NoAgentID, "agent id, when the settings have none")
 	f.StringVar(&c.Base, "b", "/var/vcap", "base folder")
 	f.StringVar(&c.LogLevel, "l", "", "log level (default: MICROBOSH_LOG, else info)")
 	f.StringVar(&c.Mbus, "n", "nats://localhost:4222", "mbus, when the settings have none")

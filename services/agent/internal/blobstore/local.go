@@ -80,7 +80,7 @@ func (l *Local) write(id string, from io.Reader, check func() error) (err error)
 	if err := home.MkdirAll(l.dir); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(l.dir, ".put-*")
+	tmp, err := os.CreateTemp(l.dir, unfinished)
 	if err != nil {
 		return err
 	}
@@ -99,6 +99,21 @@ func (l *Local) write(id string, from io.Reader, check func() error) (err error)
 		return err
 	}
 	return home.SyncDir(l.dir)
+}
+
+// unfinished names what is not a blob yet.
+const unfinished = ".put-*"
+
+// tidy removes what killed uploads have left.
+func (l *Local) tidy() error {
+	left, err := filepath.Glob(filepath.Join(l.dir, unfinished))
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
+	if err != nil {
+		return fmt.Errorf("cannot tidy %s: %w", l.dir, err)
+	}
+	return nil
 }
 
 // Put stores a blob, whole or not at all.

@@ -73,6 +73,9 @@ func New(settings messages.Blobstore, dir home.Dir) (*Blobs, error) {
 	if err := os.RemoveAll(b.tmp); err != nil { // what a killed download left
 		return nil, fmt.Errorf("cannot empty %s: %w", b.tmp, err)
 	}
+	if err := b.own.tidy(); err != nil {
+		return nil, err
+	}
 	return b, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -100,7 +99,7 @@ func Run(ctx context.Context, o Options) (State, error) {
 		}
 		start := time.Now()
 		if err := step.run(ctx, b); err != nil {
-			return State{}, fmt.Errorf("cannot bootstrap: step %s: %w", step.Name, err)
+			return State{}, step.failed(err)
 		}
 		o.Log.Info().Str("step", step.Name).Dur("dur", time.Since(start)).Msg("bootstrap step done")
 	}

@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,6 +37,12 @@ func (s FileSource) Fetch(ctx context.Context) (Found, error) {
 // registry named there has.
 func fromUserData(ctx context.Context, data []byte, registry Registry) (Found, error) {
 	var user messages.UserData
+	switch trimmed := bytes.TrimSpace(data); {
+	case len(trimmed) == 0:
+		return Found{}, permanent{errors.New("the user data is empty")}
+	case trimmed[0] == '<':
+		return Found{}, permanent{errors.New("cannot parse user data: it is a web page, so somebody else than the metadata service answered")}
+	}
 	if err := json.Unmarshal(data, &user); err != nil {
 		return Found{}, permanent{fmt.Errorf("cannot parse user data: %w", err)}
 	}

@@ -153,12 +153,8 @@ func (d *Disks) mount(ctx context.Context, cid, device string, settings messages
 			return fmt.Errorf("cannot read env of the settings: %w", err)
 		}
 	}
-	if ok, err := d.o.Platform.Mounted(device); err != nil {
+	if _, err := d.o.Platform.Mount(ctx, device, platform.MountOptions{Format: format, FS: env.FS, Options: env.Options}); err != nil {
 		return err
-	} else if !ok {
-		if _, err := d.o.Platform.Mount(ctx, device, platform.MountOptions{Format: format, FS: env.FS, Options: env.Options}); err != nil {
-			return err
-		}
 	}
 	return home.WriteFile(d.managedFile(), []byte(cid), 0o600)
 }

@@ -37,12 +37,17 @@ func WriteFile(path string, data []byte, mode fs.FileMode) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	tmp, err := beside(filepath.Join(dir, "."+filepath.Base(path)+".new"))
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name()) // gone already when the rename went well
-	defer tmp.Close()
+	done := false
+	defer func() {
+		if !done {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+		tmp.Close() // after that another writer may have its turn
+	}()
 	if _, err := tmp.Write(data); err != nil {
 		return err
 	}
@@ -55,7 +60,34 @@ func WriteFile(path string, data []byte, mode fs.FileMode) (err error) {
 	if err := os.Rename(tmp.Name(), path); err != nil {
 		return err
 	}
+	done = true
 	return SyncDir(dir)
+}
+
+// beside opens an empty file for one writer at a time. What a killed one has
+// left under the name is used again, so that nothing piles up.
+func beside(name string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		ours, err := f.Stat()
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if now, err := os.Lstat(name); err != nil || !os.SameFile(ours, now) {
+			f.Close() // its writer has renamed it meanwhile
+			continue
+		}
+		if err := f.Truncate(0); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		return f, nil
+	}
 }
 
 // SyncDir makes the names in a folder durable.

@@ -3,6 +3,9 @@ package home_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/microbosh/microbosh/services/agent/internal/home"
@@ -53,6 +56,34 @@ func TestWriteFileReplacesAndIsClosedToOthers(t *testing.T) {
 		t.Errorf("got %v %v", info.Mode(), err)
 	}
 	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+// Writers of one file take turns, and what a killed one has left is used again.
+func TestWritersTakeTurns(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	if err := os.WriteFile(filepath.Join(dir, ".file.new"), []byte("half of something that is longer"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	contents := []string{strings.Repeat("a", 5000), strings.Repeat("b", 9000), "c"}
+	var writers sync.WaitGroup
+	for range 20 {
+		for _, content := range contents {
+			writers.Go(func() {
+				if err := home.WriteFile(path, []byte(content), 0o640); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	writers.Wait()
+	if got, err := home.ReadFile(path); err != nil || !slices.Contains(contents, string(got)) {
+		t.Errorf("got %d bytes of a mixture: %v", len(got), err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
 		t.Errorf("left over: %v", left)
 	}
 }

@@ -26,11 +26,6 @@ func (l *Linux) AuthorizeKeys(ctx context.Context, keys []string) error {
 	if err != nil {
 		return err
 	}
-	if !exists(account.HomeDir) {
-		if err := makeDir(account.HomeDir, 0o755, uid, gid); err != nil {
-			return err
-		}
-	}
 	dir := filepath.Join(account.HomeDir, ".ssh")
 	if err := makeDir(dir, 0o700, uid, gid); err != nil {
 		return err

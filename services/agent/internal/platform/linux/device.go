@@ -6,18 +6,24 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/microbosh/microbosh/services/agent/internal/platform"
 	"github.com/microbosh/microbosh/services/agent/internal/watch"
 )
 
 // byID is where udev, and devcloud, name disks by what the IaaS calls them.
-const byID = "/dev/disk/by-id"
+const (
+	byID     = "/dev/disk/by-id"
+	virtioID = "virtio-"
+)
 
 // names are those that a hypervisor may give to a disk; the last that exists is
 // the one, as in the original.
-func names(path string) []string {
-	if id, ok := strings.CutPrefix(path, byID+"/virtio-"); ok {
-		found, err := filepath.Glob(filepath.Join(byID, "*"+escape(id)+"*"))
+func (l *Linux) names(path string) []string {
+	if id, ok := strings.CutPrefix(path, byID+"/"+virtioID); ok {
+		prefix := "*"
+		if l.virtioID != virtioID {
+			prefix = escape(l.virtioID)
+		}
+		found, err := filepath.Glob(filepath.Join(byID, prefix+escape(id)+"*"))
 		if err != nil {
 			return []string{path}
 		}
@@ -43,7 +49,7 @@ func escape(s string) string {
 // Present looks once.
 func (l *Linux) Present(path string) (string, bool) {
 	found := ""
-	for _, name := range names(path) {
+	for _, name := range l.names(path) {
 		if b, err := openBlock(name); err == nil {
 			if size, err := b.size(); err == nil && size > 0 {
 				found = b.path
@@ -55,8 +61,8 @@ func (l *Linux) Present(path string) (string, bool) {
 
 // Device waits until the disk is there, by the events of /dev.
 func (l *Linux) Device(ctx context.Context, path string) (string, error) {
-	tried := names(path)
-	ctx, cancel := context.WithTimeoutCause(ctx, platform.DeviceWait, fmt.Errorf("Timed out waiting for %v", tried)) //nolint:staticcheck // BOSH's text
+	tried := l.names(path)
+	ctx, cancel := context.WithTimeoutCause(ctx, l.wait, fmt.Errorf("Timed out waiting for %v", tried)) //nolint:staticcheck // BOSH's text
 	defer cancel()
 	var device string
 	err := watch.Until(ctx, tried, func() (ok bool, _ error) {

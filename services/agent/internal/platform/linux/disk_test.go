@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
 	"github.com/microbosh/microbosh/services/agent/internal/platform"
+	"github.com/microbosh/microbosh/services/agent/internal/platform/linux"
 )
 
 func diskTools() []string {
@@ -69,6 +71,44 @@ func TestNothingOfOthersIsFormatted(t *testing.T) {
 		v.sh("touch /dev/sdg")
 		if _, err := v.Mount(v.ctx, "/dev/sdg", platform.MountOptions{}); err == nil || !strings.Contains(err.Error(), "Not a blockdevice") {
 			v.Errorf("got %v", err)
+		}
+	})
+}
+
+// Nova's present on an ephemeral disk goes when it is empty, and only then.
+func TestAnEmptyFileSystemOfNovaGivesWay(t *testing.T) {
+	t.Parallel()
+	inVM(t, append(diskTools(), "mount"), func(v *vm) {
+		v.disk("/dev/sdb", 256)
+		v.sh("mke2fs -q -t ext4 -F -L ephemeral0 /dev/sdb; mount /dev/sdb /mnt; echo theirs > /mnt/file")
+		v.refused(v.SetupDataDisk(v.ctx, "/dev/sdb"), "is mounted at /mnt already")
+		v.sh("umount /mnt")
+		v.refused(v.SetupDataDisk(v.ctx, "/dev/sdb"), `it holds ext4 "ephemeral0" with files`)
+		v.sh("mount /dev/sdb /mnt; cat /mnt/file; rm /mnt/file; umount /mnt")
+		v.must(v.SetupDataDisk(v.ctx, "/dev/sdb"))
+		v.is("findmnt -n -o FSTYPE /var/vcap/data; ls -d /var/vcap/bosh/medium-* 2>/dev/null | wc -l", "ext4\n0")
+		v.disk("/dev/sdc", 256)
+		v.sh("mke2fs -q -t ext4 -F -L ephemeral0 /dev/sdc")
+		_, err := v.Mount(v.ctx, "/dev/sdc", platform.MountOptions{Format: true}) // no ephemeral disk
+		v.refused(err, "is not formatted")
+	})
+}
+
+// agent.json of a stemcell may say that the disk and /tmp are left alone.
+func TestWhatAStemcellWantsLeftAlone(t *testing.T) {
+	t.Parallel()
+	inVM(t, diskTools(), func(v *vm) {
+		backing, _ := v.disk("/dev/sdb", 128)
+		before := v.sh("sha256sum < " + backing)
+		machine, err := linux.New(linux.Options{Home: v.dir, Container: true, KeepTmp: true, KeepDisks: true, VirtioID: "scsi-", Log: zerolog.Nop()})
+		v.must(err)
+		v.must(machine.SetupDataDisk(v.ctx, "/dev/sdb"))
+		v.must(machine.SetupTmp(v.ctx))
+		v.is("sha256sum < "+backing, before)
+		v.is("grep -c ' /tmp ' /proc/self/mountinfo || true", "0")
+		v.sh("mkdir -p /dev/disk/by-id; ln -s /dev/sdb /dev/disk/by-id/scsi-0123")
+		if device, ok := machine.Present("/dev/disk/by-id/virtio-0123"); !ok || device != "/dev/sdb" {
+			v.Errorf("got %q %v", device, ok)
 		}
 	})
 }
@@ -166,12 +206,17 @@ func TestMigrationAfterAKill(t *testing.T) {
 		v.must(os.Setenv("PATH", "/fake:"+path))
 		v.refused(v.Migrate(v.ctx, "/dev/sdc", "/dev/sdd"), "cannot run cp")
 		v.must(os.Setenv("PATH", path))
-		v.again()
+		v.sh("touch /var/vcap/store/writable") // the copy failed, the old disk is in use
+		v.sh("rm /var/vcap/store/writable; mount -o remount,ro,nodev /var/vcap/store")
+		v.again() // a kill would have left it so
+		_, err := v.Mount(v.ctx, "/dev/sdc", o)
+		v.must(err)
+		v.sh("touch /var/vcap/store/writable && rm /var/vcap/store/writable && findmnt -n -o OPTIONS /var/vcap/store | grep -q nodev")
 		v.must(v.Migrate(v.ctx, "/dev/sdc", "/dev/sdd"))
 		v.is("cat /var/vcap/store/file", "whole")
 		// A kill after the copy: the mark says that it is whole.
 		v.disk("/dev/sde", 128)
-		_, err := v.Mount(v.ctx, "/dev/sde", o)
+		_, err = v.Mount(v.ctx, "/dev/sde", o)
 		v.must(err)
 		v.sh("cp -a /var/vcap/store/file /var/vcap/store_migraton_target/")
 		uuids := v.sh("for d in store store_migraton_target; do blkid -p -s UUID -o value $(findmnt -n -o SOURCE /var/vcap/$d); done")

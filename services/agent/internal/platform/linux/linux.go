@@ -3,6 +3,7 @@ package linux
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -13,7 +14,11 @@ import (
 // Options of a Linux.
 type Options struct {
 	Home      home.Dir
-	Container bool // clock and swap belong to somebody else
+	Container bool          // clock and swap belong to somebody else
+	KeepTmp   bool          // /tmp gets no file system of its own
+	KeepDisks bool          // the ephemeral disk is not partitioned, formatted or mounted
+	Wait      time.Duration // for a disk's device, default platform.DeviceWait
+	VirtioID  string        // what begins the names of disks in /dev/disk/by-id, default virtio-
 	Log       zerolog.Logger
 }
 
@@ -21,6 +26,10 @@ type Options struct {
 type Linux struct {
 	dir       home.Dir
 	container bool
+	keepTmp   bool
+	keepDisks bool
+	wait      time.Duration
+	virtioID  string
 	log       zerolog.Logger
 }
 
@@ -35,7 +44,15 @@ func New(o Options) (*Linux, error) {
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("cannot configure this machine: it takes root; -P rootless does without")
 	}
-	return &Linux{dir: o.Home, container: o.Container, log: o.Log}, nil
+	if o.VirtioID == "" {
+		o.VirtioID = virtioID
+	}
+	if o.Wait == 0 {
+		o.Wait = platform.DeviceWait
+	}
+	return &Linux{
+		dir: o.Home, container: o.Container, keepTmp: o.KeepTmp, keepDisks: o.KeepDisks, wait: o.Wait, virtioID: o.VirtioID, log: o.Log,
+	}, nil
 }
 
 // InContainer tells whether the kernel is shared, by what systemd, docker and

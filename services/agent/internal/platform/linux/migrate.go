@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/microbosh/microbosh/services/agent/internal/home"
 )
 
@@ -108,7 +106,7 @@ func (l *Linux) diskOrMount(ctx context.Context, device, point string) (block, e
 	return openBlock(now.source)
 }
 
-func (l *Linux) copyStore(ctx context.Context, mounted mounts, old, fresh block, first bool, m migration) error {
+func (l *Linux) copyStore(ctx context.Context, mounted mounts, old, fresh block, first bool, m migration) (err error) {
 	if now, ok := mounted.at(l.store()); !ok || now.device != old.device {
 		return fmt.Errorf("cannot migrate the disk: the old one must be mounted at %s", l.store())
 	}
@@ -124,9 +122,14 @@ func (l *Linux) copyStore(ctx context.Context, mounted mounts, old, fresh block,
 		}
 	}
 	// Nobody may write behind the copy's back.
-	if err := unix.Mount("", l.store(), "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+	if err := remount(l.store(), true); err != nil {
 		return fmt.Errorf("cannot make %s read-only, something still writes to it (fuser -vm tells what): %w", l.store(), err)
 	}
+	defer func() {
+		if err != nil { // the old disk stays in use
+			err = errors.Join(err, remount(l.store(), false))
+		}
+	}()
 	if err := copyTree(ctx, l.store(), l.target()); err != nil {
 		return err
 	}

@@ -33,6 +33,9 @@ func (l *Linux) Mount(ctx context.Context, device string, o platform.MountOption
 		return "", err
 	}
 	if now, ok := mounted.of(part.device); ok {
+		if err := l.writable(now.point, o.Options); err != nil {
+			return "", err
+		}
 		return now.point, l.growFS(ctx, part, now.point)
 	}
 	if part, err = l.growPartition(ctx, disk, part); err != nil {
@@ -52,6 +55,47 @@ func (l *Linux) Mount(ctx context.Context, device string, o platform.MountOption
 		return "", err
 	}
 	return point, l.growFS(ctx, part, point)
+}
+
+// writable undoes what a migration that was killed has left.
+func (l *Linux) writable(point string, options []string) error {
+	wanted, _, err := mountOptions(options)
+	if err != nil {
+		return err
+	}
+	var is unix.Statfs_t
+	if err := unix.Statfs(point, &is); err != nil {
+		return fmt.Errorf("cannot look at %s: %w", point, err)
+	}
+	if is.Flags&unix.ST_RDONLY == 0 || wanted&unix.MS_RDONLY != 0 {
+		return nil
+	}
+	l.log.Info().Str("point", point).Msg("a disk that an interrupted migration left read-only is writable again")
+	return remount(point, false)
+}
+
+// remount changes whether a mount can be written to, and nothing else of it.
+func remount(point string, readOnly bool) error {
+	var is unix.Statfs_t
+	if err := unix.Statfs(point, &is); err != nil {
+		return fmt.Errorf("cannot look at %s: %w", point, err)
+	}
+	flags := uintptr(unix.MS_REMOUNT)
+	for st, ms := range map[int64]uintptr{
+		unix.ST_NOSUID: unix.MS_NOSUID, unix.ST_NODEV: unix.MS_NODEV, unix.ST_NOEXEC: unix.MS_NOEXEC, unix.ST_SYNCHRONOUS: unix.MS_SYNCHRONOUS,
+		unix.ST_NOATIME: unix.MS_NOATIME, unix.ST_NODIRATIME: unix.MS_NODIRATIME, unix.ST_RELATIME: unix.MS_RELATIME,
+	} {
+		if is.Flags&st != 0 {
+			flags |= ms
+		}
+	}
+	if readOnly {
+		flags |= unix.MS_RDONLY
+	}
+	if err := unix.Mount("", point, "", flags, ""); err != nil {
+		return fmt.Errorf("cannot remount %s: %w", point, err)
+	}
+	return nil
 }
 
 // storePartition finds the disk's only partition, making it on a blank disk.

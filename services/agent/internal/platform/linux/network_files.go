@@ -101,3 +101,6 @@ func resolvFile(dns []string) string {
 	}
 	return b.String()
 }
+
+// resolvedFile is one of /etc/systemd/resolved.conf.d.
+func resolvedFile(dns []string) string { return "[Resolve]\nDNS=" + strings.Join(dns, " ") + "\n" }

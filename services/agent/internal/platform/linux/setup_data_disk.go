@@ -23,6 +23,10 @@ func (l *Linux) SetupDataDisk(ctx context.Context, device string) error {
 	if device == "" {
 		return nil
 	}
+	if l.keepDisks {
+		l.log.Info().Str("device", device).Msg("SkipDiskSetup: the ephemeral disk is left alone, data is where it is")
+		return nil
+	}
 	path, err := l.Device(ctx, device)
 	if err != nil {
 		return err
@@ -64,6 +68,10 @@ func (l *Linux) partitionData(ctx context.Context, disk block) error {
 			return refusal(disk, found.String())
 		}
 		return nil
+	case found.Label == novaLabel:
+		if err := l.clearNova(ctx, disk, found); err != nil {
+			return err
+		}
 	case !found.blank():
 		return refusal(disk, found.String())
 	}

@@ -123,7 +123,7 @@ func (l *Linux) networkFiles(statics []static, dns []string, mark func() error) 
 		return changed, err
 	}
 	if to, err := os.Readlink("/etc/resolv.conf"); err == nil && strings.Contains(to, "systemd") {
-		return changed, write("/etc/systemd/resolved.conf.d/bosh.conf", "[Resolve]\nDNS="+strings.Join(dns, " ")+"\n")
+		return changed, write("/etc/systemd/resolved.conf.d/bosh.conf", resolvedFile(dns))
 	}
 	return changed, write("/etc/resolv.conf", resolvFile(dns))
 }

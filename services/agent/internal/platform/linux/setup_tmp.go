@@ -32,7 +32,7 @@ func (l *Linux) SetupTmp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := mounts.at("/tmp"); !ok {
+	if _, ok := mounts.at("/tmp"); !ok && !l.keepTmp {
 		if err := l.mountTmp(ctx); err != nil {
 			return err
 		}

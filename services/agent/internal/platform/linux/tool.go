@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 )
 
 // maxOutput bounds what a tool may say.
@@ -27,7 +29,7 @@ func packageOf(name string) string {
 		return "xfsprogs"
 	case "iptables", "ip6tables":
 		return "iptables"
-	case "useradd", "chpasswd":
+	case "useradd", "groupadd", "chpasswd":
 		return "passwd (Debian) or shadow-utils"
 	default:
 		return name
@@ -49,6 +51,11 @@ func (e *toolError) Error() string {
 	return text
 }
 
+// Is lets a full disk be recognized by what tools say of it.
+func (e *toolError) Is(target error) bool {
+	return errors.Is(target, syscall.ENOSPC) && strings.Contains(strings.ToLower(e.words), syscall.ENOSPC.Error())
+}
+
 // which finds a tool in PATH and where administrators' tools are.
 func which(name string) (string, bool) {
 	if path, err := exec.LookPath(name); err == nil {
@@ -67,14 +74,19 @@ func missing(name string) error {
 	return fmt.Errorf("cannot run %s: it is not installed; install the package %s", name, packageOf(name))
 }
 
-// run runs a tool to its end. Secrets go in by stdin, never by args: those are
+// run runs a tool to its end, or to that of this process. Secrets go in by stdin, never by args: those are
 // seen by everybody.
 func run(ctx context.Context, stdin, name string, args ...string) (string, error) {
 	path, ok := which(name)
 	if !ok {
 		return "", missing(name)
 	}
+	// A tool must not go on behind the back of an agent that was killed and is
+	// there again. The kernel counts the thread that starts it as its parent.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, words bounded

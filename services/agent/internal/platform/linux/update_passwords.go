@@ -32,6 +32,5 @@ func (l *Linux) SetPassword(ctx context.Context, hash string, accounts ...string
 	if lines.Len() == 0 {
 		return nil
 	}
-	_, err = run(ctx, lines.String(), "chpasswd", "-e")
-	return err
+	return l.accounts(ctx, lines.String(), "chpasswd", "-e")
 }

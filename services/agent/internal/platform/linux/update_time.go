@@ -37,20 +37,15 @@ func (l *Linux) SetTime(ctx context.Context, servers []string) error {
 
 // timeKeeper writes the keeper's file and names what makes it read that.
 func (l *Linux) timeKeeper(servers []string) (changed bool, restart []string, err error) {
-	var sources strings.Builder
-	for _, s := range servers {
-		sources.WriteString("server " + s + " iburst\n")
-	}
 	switch {
 	case exists("/etc/chrony/chrony.conf"):
-		changed, err = put("/etc/chrony/sources.d/bosh.sources", sources.String(), 0o644, 0, 0)
+		changed, err = put("/etc/chrony/sources.d/bosh.sources", chronyFile(servers), 0o644, 0, 0)
 		return changed, []string{"chronyc", "reload", "sources"}, err
 	case exists("/etc/chrony.conf"):
-		changed, err = put("/etc/chrony.d/bosh.conf", sources.String(), 0o644, 0, 0)
+		changed, err = put("/etc/chrony.d/bosh.conf", chronyFile(servers), 0o644, 0, 0)
 		return changed, []string{"systemctl", "try-restart", "chronyd"}, err
 	case exists("/lib/systemd/systemd-timesyncd") || exists("/usr/lib/systemd/systemd-timesyncd"):
-		text := "[Time]\nNTP=" + strings.Join(servers, " ") + "\n"
-		changed, err = put("/etc/systemd/timesyncd.conf.d/bosh.conf", text, 0o644, 0, 0)
+		changed, err = put("/etc/systemd/timesyncd.conf.d/bosh.conf", timesyncdFile(servers), 0o644, 0, 0)
 		return changed, []string{"systemctl", "try-restart", "systemd-timesyncd"}, err
 	}
 	if _, ok := which("ntpdate"); ok {
@@ -58,4 +53,18 @@ func (l *Linux) timeKeeper(servers []string) (changed bool, restart []string, er
 	}
 	l.log.Warn().Msg("nothing keeps the clock: install chrony")
 	return false, nil, nil
+}
+
+// chronyFile is a file of chrony's sources or of its configuration.
+func chronyFile(servers []string) string {
+	var out strings.Builder
+	for _, s := range servers {
+		out.WriteString("server " + s + " iburst\n")
+	}
+	return out.String()
+}
+
+// timesyncdFile is one of /etc/systemd/timesyncd.conf.d.
+func timesyncdFile(servers []string) string {
+	return "[Time]\nNTP=" + strings.Join(servers, " ") + "\n"
 }

@@ -39,6 +39,13 @@ func inVM(t *testing.T, tools []string, body func(*vm)) {
 		body(enter(t))
 		return
 	}
+	needs(t, tools)
+	inMachine(t)
+}
+
+// needs skips a test that cannot be run here.
+func needs(t *testing.T, tools []string) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to make namespaces and mounts")
 	}
@@ -55,8 +62,14 @@ func inVM(t *testing.T, tools []string, body func(*vm)) {
 	if data, err := os.ReadFile("/proc/filesystems"); err != nil || !strings.Contains(string(data), "\toverlay\n") {
 		t.Skip("needs overlayfs, which this kernel lacks")
 	}
+}
+
+// inMachine runs the test once more as the first process of a machine, and
+// returns what it said.
+func inMachine(t *testing.T, env ...string) string {
+	t.Helper()
 	again := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
-	again.Env = append(os.Environ(), inside+"="+t.Name(), "container=test", "VM_LAYER="+t.TempDir())
+	again.Env = append(append(os.Environ(), inside+"="+t.Name(), "container=test", "VM_LAYER="+t.TempDir()), env...)
 	again.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
 		Pdeathsig:  syscall.SIGKILL,
@@ -71,6 +84,7 @@ func inVM(t *testing.T, tools []string, body func(*vm)) {
 	if strings.Contains(string(out), "--- SKIP") {
 		t.Skipf("in the machine:\n%s", out)
 	}
+	return string(out)
 }
 
 func (v *vm) must(err error) {
