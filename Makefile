@@ -15,7 +15,10 @@ RACE          := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 ROOT_PACKAGES := iptables iproute2 e2fsprogs xfsprogs fdisk util-linux passwd monit ruby tmux
 
 .DEFAULT_GOAL := help
-.PHONY: deps-root help build test bench crash check lint generate demo clean openstack-up openstack-down test-openstack $(PROGRAMS)
+# What builds stemcells that boot, and boots them.
+STEMCELL_PACKAGES := debootstrap e2fsprogs extlinux fdisk genisoimage qemu-system-x86 qemu-utils
+
+.PHONY: deps-root deps-stemcell test-stemcell help build test bench crash check lint generate demo clean openstack-up openstack-down test-openstack $(PROGRAMS)
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +87,15 @@ test-openstack: build openstack-up ## run the conformance suite against the real
 deps-root: ## install (Debian) what the tests that need root look for
 	@command -v apt-get >/dev/null && apt-get update -q >/dev/null && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(ROOT_PACKAGES) >/dev/null
+
+deps-stemcell: ## install (Debian) what builds stemcells that boot, and boots them
+	@command -v apt-get >/dev/null && apt-get update -q >/dev/null && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(STEMCELL_PACKAGES) >/dev/null
+
+STEMCELL      := $(BIN)/microbosh-openstack-qcow2.tgz
+test-stemcell: build deps-stemcell ## build a stemcell that boots (as root) and boot it in qemu and in namespaces
+	@$(BIN)/microbosh stemcell build --format openstack-qcow2 -o $(STEMCELL)
+	@MICROBOSH_STEMCELL=$(STEMCELL) $(GO) test -count=1 -v -timeout 20m ./test/stemcell $(TESTFLAGS)
 
 clean: ## remove what was built
 	@rm -rf $(BIN) .demo

@@ -1,9 +1,6 @@
 package stemcell
 
 import (
-	"crypto/sha1"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,9 +15,6 @@ type DevOptions struct {
 	Programs []string // what the package holds
 	Control  []byte   // the job's bin/ctl; nil: the one that runs `microbosh director`
 }
-
-// devBlobs is where the local blobstore of a micro stemcell lies.
-const devBlobs = "var/vcap/micro_bosh/data/cache"
 
 const devMonit = `check process microbosh
   with pidfile /var/vcap/sys/run/microbosh/microbosh.pid
@@ -69,56 +63,14 @@ stop)
 esac
 `
 
-// blob is an archive under the name that the spec calls it by.
-type blob struct {
-	id, sha1 string
-	data     []byte
-}
-
-func newBlob(files []File) (blob, error) {
-	data, err := Archive(files)
-	if err != nil {
-		return blob{}, err
-	}
-	sum := sha1.Sum(data)
-	digest := hex.EncodeToString(sum[:])
-	return blob{id: "blob-" + digest, sha1: digest, data: data}, nil
-}
-
 // BuildDev builds the dev stemcell.
 func BuildDev(o DevOptions) error {
-	control := o.Control
-	if control == nil {
-		control = []byte(devControl)
-	}
-	job, err := newBlob([]File{
-		{Path: "job.MF", Mode: 0o644, Data: []byte(devJob)},
-		{Path: "monit", Mode: 0o644, Data: []byte(devMonit)},
-		{Path: "templates/ctl", Mode: 0o755, Data: control},
-	})
+	files, spec, err := DevRelease(o).Files()
 	if err != nil {
-		return fmt.Errorf("cannot build the job: %w", err)
-	}
-	var programs []File
-	for _, program := range o.Programs {
-		programs = append(programs, File{Path: "bin/" + filepath.Base(program), Mode: 0o755, Source: program})
-	}
-	pack, err := newBlob(programs)
-	if err != nil {
-		return fmt.Errorf("cannot build the package: %w", err)
-	}
-	spec, err := json.MarshalIndent(devSpec(o.Version, job, pack), "", "  ")
-	if err != nil {
-		return fmt.Errorf("cannot build the apply spec: %w", err)
+		return err
 	}
 	if _, err := os.Stat(o.Agent); err != nil {
 		return fmt.Errorf("cannot find the agent: %w", err)
-	}
-	root := []File{
-		{Path: "var/vcap/bosh/bin/bosh-agent", Mode: 0o755, Source: o.Agent},
-		{Path: "var/vcap/micro/apply_spec.json", Mode: 0o644, Data: spec},
-		{Path: devBlobs + "/" + job.id, Mode: 0o644, Data: job.data},
-		{Path: devBlobs + "/" + pack.id, Mode: 0o644, Data: pack.data},
 	}
 	return Build(Options{
 		Output: o.Output, Name: "microbosh-openstack-dev", Version: o.Version, APIVersion: 3, Formats: []string{"openstack-raw"},
@@ -126,21 +78,38 @@ func BuildDev(o DevOptions) error {
 			"infrastructure": "openstack", "disk_format": "raw", "container_format": "bare", "os_type": "linux",
 			"os_distro": "dev", "architecture": "x86_64",
 		},
-		ApplySpec: spec, Root: RootTar(root),
+		ApplySpec: spec, Root: RootTar(append(files, AgentFile(o.Agent))),
 	})
 }
 
-func devSpec(version string, job, pack blob) map[string]any {
+// AgentFile is the agent's program where stemcells have it.
+func AgentFile(program string) File { return File{Path: agentPath, Mode: 0o755, Source: program} }
+
+// Programs are files of a package below bin.
+func Programs(paths ...string) []File {
+	var files []File
+	for _, path := range paths {
+		files = append(files, File{Path: "bin/" + filepath.Base(path), Mode: 0o755, Source: path})
+	}
+	return files
+}
+
+// DevRelease is one job that runs everything.
+func DevRelease(o DevOptions) Release {
+	control := o.Control
+	if control == nil {
+		control = []byte(devControl)
+	}
 	type m = map[string]any
-	return m{
-		"deployment": "micro", "release": m{"name": "micro", "version": version}, "index": 0, "configuration_hash": m{},
-		"networks": m{"type": "dynamic"},
-		"job": m{
-			"name": "microbosh", "template": "microbosh", "version": version, "sha1": job.sha1, "blobstore_id": job.id,
-			"templates": []m{{"name": "microbosh", "version": version, "sha1": job.sha1, "blobstore_id": job.id}},
-		},
-		"packages": m{"microbosh": m{"name": "microbosh", "version": version, "sha1": pack.sha1, "blobstore_id": pack.id}},
-		"properties": m{
+	return Release{
+		Job: "microbosh", Version: o.Version,
+		Jobs: map[string][]File{"microbosh": {
+			{Path: "job.MF", Mode: 0o644, Data: []byte(devJob)},
+			{Path: "monit", Mode: 0o644, Data: []byte(devMonit)},
+			{Path: "templates/ctl", Mode: 0o755, Data: control},
+		}},
+		Packages: map[string][]File{"microbosh": Programs(o.Programs...)},
+		Properties: m{
 			"micro":     true,
 			"nats":      m{"address": "127.0.0.1"},
 			"blobstore": m{"address": "127.0.0.1"},
