@@ -72,7 +72,7 @@ bench: build ## measure whole deploys, alone and many at once
 HYPERVISOR    ?= $(if $(KEEP),rootless,$(shell [ "$$(id -u)" = 0 ] && [ -e /dev/loop-control ] && unshare -m -n true 2>/dev/null && echo namespace || echo rootless))
 
 demo: build ## deploy and delete a micro BOSH on this machine (KEEP=1 keeps it, HYPERVISOR=namespace|rootless)
-	@KEEP=$(KEEP) $(if $(filter namespace,$(HYPERVISOR)),$(BIN)/devcloud --network) $(GO) run ./deploy/examples/dev/demo
+	@KEEP=$(KEEP) STEMCELL=$(abspath $(DEMO_STEMCELL)) $(if $(filter namespace,$(HYPERVISOR)),$(BIN)/devcloud --network) $(GO) run ./deploy/examples/dev/demo
 
 OPENSTACK_DIR ?= $(or $(MICROBOSH_OPENSTACK_DIR),/tmp/microbosh-openstack)
 openstack-up: ## bring a real OpenStack up on this machine (as root, Debian 12), in OPENSTACK_DIR
@@ -96,6 +96,7 @@ STEMCELL      := $(BIN)/microbosh-openstack-qcow2.tgz
 test-stemcell: build deps-stemcell ## build a stemcell that boots (as root) and boot it in qemu and in namespaces
 	@$(BIN)/microbosh stemcell build --format openstack-qcow2 -o $(STEMCELL)
 	@MICROBOSH_STEMCELL=$(STEMCELL) $(GO) test -count=1 -v -timeout 20m ./test/stemcell $(TESTFLAGS)
+	@$(MAKE) --no-print-directory demo HYPERVISOR=namespace DEMO_STEMCELL=$(STEMCELL)
 
 clean: ## remove what was built
 	@rm -rf $(BIN) .demo

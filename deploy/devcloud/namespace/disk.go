@@ -32,10 +32,10 @@ func openDisk(folder string, size int64) (*disk, error) {
 			return nil, fmt.Errorf("cannot size the volume: %w", err)
 		}
 	}
-	return loopOf(f, unix.LO_FLAGS_AUTOCLEAR|unix.LO_FLAGS_PARTSCAN)
+	return loopOf(f, unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR | unix.LO_FLAGS_PARTSCAN})
 }
 
-func loopOf(f *os.File, flags uint32) (*disk, error) {
+func loopOf(f *os.File, info unix.LoopInfo64) (*disk, error) {
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a loop device: %w", err)
@@ -51,7 +51,7 @@ func loopOf(f *os.File, flags uint32) (*disk, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot make a loop device: %w", err)
 		}
-		err = unix.IoctlLoopConfigure(int(loop.Fd()), &unix.LoopConfig{Fd: uint32(f.Fd()), Info: unix.LoopInfo64{Flags: flags}})
+		err = unix.IoctlLoopConfigure(int(loop.Fd()), &unix.LoopConfig{Fd: uint32(f.Fd()), Info: info})
 		if err == nil {
 			return &disk{loop: loop, number: unix.Mkdev(major, uint32(n))}, nil
 		}

@@ -1,8 +1,8 @@
 // Package namespace is devcloud's hypervisor for root on Linux: a server is a
 // set of namespaces (mount, pid, net, uts, ipc).
 //
-// Its root is the stemcell's over the host's, which is read only; what the
-// server writes goes to a disk of its own, a sparse file, and outlives a
+// Its root is the stemcell's over the host's, which is read only, or the
+// stemcell's alone when its image is a disk; what the server writes goes to a disk of its own, a sparse file, and outlives a
 // reboot. It has an address on a private bridge by DHCP, metadata at
 // 169.254.169.254, and volumes as loop devices under the names that the IaaS
 // gives them, with one in /dev/disk/by-id.

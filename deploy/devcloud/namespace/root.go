@@ -17,8 +17,8 @@ import (
 // rootSize is what a server may write at most.
 const rootSize = 8 << 30
 
-// makeRoot lays the server's own disk, with the image's files on it, over the
-// host's root, and goes there.
+// makeRoot lays the server's own disk over its image's root, or, with the
+// image's files on it, over the host's, and goes there.
 func makeRoot(ctx context.Context, order bootOrder) error {
 	if err := unix.Sethostname([]byte(order.Name[:min(len(order.Name), 64)])); err != nil {
 		return fmt.Errorf("cannot name the server: %w", err)
@@ -35,12 +35,16 @@ func makeRoot(ctx context.Context, order bootOrder) error {
 	if err := mountLayer(filepath.Join(order.Dir, "root.disk"), layer); err != nil {
 		return err
 	}
-	if err := fill(ctx, order, layer); err != nil {
+	lower, isDisk, err := lowerRoot(ctx, order)
+	if err != nil {
 		return err
 	}
-	data := fmt.Sprintf("lowerdir=/,upperdir=%[1]s/upper,workdir=%[1]s/work", layer)
+	if err := fill(ctx, order, layer, isDisk); err != nil {
+		return err
+	}
+	data := fmt.Sprintf("lowerdir=%[2]s,upperdir=%[1]s/upper,workdir=%[1]s/work", layer, lower)
 	if err := unix.Mount("overlay", root, "overlay", 0, data); err != nil {
-		return fmt.Errorf("cannot lay the server's root over the host's: %w", err)
+		return fmt.Errorf("cannot lay the server's root over %s: %w", lower, err)
 	}
 	if err := systems(root); err != nil {
 		return err
@@ -86,7 +90,7 @@ func mountLayer(image, point string) error {
 		}
 		defer f.Close()
 	}
-	d, err := loopOf(f, unix.LO_FLAGS_AUTOCLEAR)
+	d, err := loopOf(f, unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR})
 	if err != nil {
 		return err
 	}
@@ -98,8 +102,8 @@ func mountLayer(image, point string) error {
 }
 
 // fill puts the image's files onto a new disk. What the host has in places that
-// are a machine's own is hidden.
-func fill(ctx context.Context, order bootOrder, layer string) error {
+// are a machine's own is hidden. An image that is a disk lies below by itself.
+func fill(ctx context.Context, order bootOrder, layer string, isDisk bool) error {
 	upper := filepath.Join(layer, "upper")
 	if _, err := os.Stat(upper); err == nil {
 		return nil
@@ -108,10 +112,27 @@ func fill(ctx context.Context, order bootOrder, layer string) error {
 	if err := rootless.RemoveAll(aside); err != nil {
 		return fmt.Errorf("cannot fill the server's disk: %w", err)
 	}
-	if err := rootless.Unpack(ctx, order.Image, aside); err != nil {
+	if isDisk {
+		if err := os.MkdirAll(aside, 0o755); err != nil {
+			return fmt.Errorf("cannot fill the server's disk: %w", err)
+		}
+	} else if err := unpackOverHost(ctx, order, aside); err != nil {
 		return err
 	}
 	if err := rootless.Inject(aside, order.Files); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(layer, "work"), 0o755); err != nil {
+		return fmt.Errorf("cannot fill the server's disk: %w", err)
+	}
+	if err := os.Rename(aside, upper); err != nil {
+		return fmt.Errorf("cannot fill the server's disk: %w", err)
+	}
+	return nil
+}
+
+func unpackOverHost(ctx context.Context, order bootOrder, aside string) error {
+	if err := rootless.Unpack(ctx, order.Image, aside); err != nil {
 		return err
 	}
 	for dir, mode := range map[string]fs.FileMode{"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "home": 0o755, "var/vcap": 0o755, "run": 0o755} {
@@ -125,12 +146,6 @@ func fill(ctx context.Context, order bootOrder, layer string) error {
 		if err := unix.Setxattr(path, "trusted.overlay.opaque", []byte("y"), 0); err != nil {
 			return fmt.Errorf("cannot hide the host's /%s: %w", dir, err)
 		}
-	}
-	if err := os.MkdirAll(filepath.Join(layer, "work"), 0o755); err != nil {
-		return fmt.Errorf("cannot fill the server's disk: %w", err)
-	}
-	if err := os.Rename(aside, upper); err != nil {
-		return fmt.Errorf("cannot fill the server's disk: %w", err)
 	}
 	return nil
 }

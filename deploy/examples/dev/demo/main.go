@@ -1,6 +1,6 @@
 // Command demo deploys a micro BOSH into a small cloud on this machine, asks
 // for it, deletes it again and makes sure that nothing is left. With KEEP=1 it
-// keeps everything up and says what to try.
+// keeps everything up and says what to try, with STEMCELL it deploys that one.
 package main
 
 import (
@@ -48,9 +48,12 @@ func run(ctx context.Context, keep bool) (err error) {
 	if !keep {
 		defer func() { err = errors.Join(err, d.stop()) }()
 	}
-	stemcell := filepath.Join(d.dir, "microbosh-openstack-dev.tgz")
-	if err := d.call(ctx, "stemcell", "build", "--output", stemcell); err != nil {
-		return err
+	stemcell := os.Getenv("STEMCELL")
+	if stemcell == "" {
+		stemcell = filepath.Join(d.dir, "microbosh-openstack-dev.tgz")
+		if err := d.call(ctx, "stemcell", "build", "--output", stemcell); err != nil {
+			return err
+		}
 	}
 	if err := d.manifest("deploy/examples/dev/micro_bosh.yml"); err != nil {
 		return err
