@@ -18,10 +18,10 @@ ROOT_PACKAGES := iptables iproute2 e2fsprogs xfsprogs fdisk util-linux passwd mo
 # What builds stemcells that boot, and boots them.
 STEMCELL_PACKAGES := debootstrap e2fsprogs extlinux fdisk genisoimage qemu-system-x86 qemu-utils
 
-.PHONY: deps-root deps-stemcell test-stemcell help build test bench crash check lint generate demo clean openstack-up openstack-down test-openstack $(PROGRAMS)
+.PHONY: deps-root deps-stemcell test-stemcell e2e-openstack help build test bench crash check lint generate demo clean openstack-up openstack-down test-openstack $(PROGRAMS)
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: $(PROGRAMS) ## build every program into bin/
 
@@ -84,6 +84,15 @@ openstack-down: ## stop it; its state stays in OPENSTACK_DIR
 test-openstack: build openstack-up ## run the conformance suite against the real OpenStack too
 	@MICROBOSH_BIN=$(BIN) MICROBOSH_OPENSTACK=$(OPENSTACK_DIR)/cloud.json $(GO) test -count=1 -v -timeout 20m ./test/conformance $(TESTFLAGS)
 
+OPENSTACK_VM_DIR ?= $(or $(MICROBOSH_OPENSTACK_VM_DIR),/tmp/microbosh-openstack-vm)
+e2e-openstack: build deps-stemcell ## whole lives of a micro BOSH on a real OpenStack that boots servers (as root)
+	@$(BIN)/microbosh stemcell build --format openstack-qcow2 -o $(STEMCELL)
+	@SOURCE_DATE_EPOCH=1735776000 $(BIN)/microbosh stemcell build --format openstack-qcow2 -o $(STEMCELL:.tgz=-2.tgz)
+	@$(GO) run ./test/openstack --level vm up $(OPENSTACK_VM_DIR)
+	@status=0; MICROBOSH_BIN=$(BIN) MICROBOSH_STEMCELLS=$(STEMCELL):$(STEMCELL:.tgz=-2.tgz) MICROBOSH_OPENSTACK_VM=$(OPENSTACK_VM_DIR)/cloud.json \
+		$(GO) test -count=1 -v -timeout 30m ./test/e2e -run OpenStack $(TESTFLAGS) || status=$$?; \
+		$(GO) run ./test/openstack down $(OPENSTACK_VM_DIR); exit $$status
+
 deps-root: ## install (Debian) what the tests that need root look for
 	@command -v apt-get >/dev/null && apt-get update -q >/dev/null && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(ROOT_PACKAGES) >/dev/null
@@ -92,7 +101,7 @@ deps-stemcell: ## install (Debian) what builds stemcells that boot, and boots th
 	@command -v apt-get >/dev/null && apt-get update -q >/dev/null && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(STEMCELL_PACKAGES) >/dev/null
 
-STEMCELL      := $(BIN)/microbosh-openstack-qcow2.tgz
+STEMCELL      ?= $(BIN)/microbosh-openstack-qcow2.tgz
 test-stemcell: build deps-stemcell ## build a stemcell that boots (as root) and boot it in qemu and in namespaces
 	@$(BIN)/microbosh stemcell build --format openstack-qcow2 -o $(STEMCELL)
 	@MICROBOSH_STEMCELL=$(STEMCELL) $(GO) test -count=1 -v -timeout 20m ./test/stemcell $(TESTFLAGS)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -104,7 +105,7 @@ func (a *account) ensure(ctx context.Context, base, plural, singular string, wan
 		ID   string `json:"id"`
 		Name string `json:"name"`
 	}
-	if err := json.Unmarshal(have[plural], &list); err != nil {
+	if err := json.Unmarshal(have[strings.ReplaceAll(plural, "-", "_")], &list); err != nil {
 		return "", fmt.Errorf("cannot read the %s: %w", plural, err)
 	}
 	for _, item := range list {

@@ -3,9 +3,12 @@
 // second target of test/conformance, so that devcloud stays honest.
 //
 // Keystone, Glance, Placement, Nova, Neutron and Cinder are real, with their
-// databases, queues, schedulers, quotas and policies. Only the ends are not:
-// Nova's fake driver boots nothing, ports are bound by no agent, and a volume is
-// a sparse file. Nothing here needs systemd; it needs root, for apt-get.
+// databases, queues, schedulers, quotas and policies. At level api only the ends
+// are not: Nova's fake driver boots nothing, ports are bound by no agent, and a
+// volume is a sparse file. At level vm (--level vm) qemu boots servers, and
+// Neutron's agents give them addresses, metadata, routers and floating IPs, with
+// bridges, network namespaces and iptables rules of the machine, which go when
+// it is taken down. Nothing here needs systemd; it needs root.
 //
 // Everything lies below one folder, whose ports are chosen at the first start and
 // kept. `up` may be run again at any time: what is installed, filled or running

@@ -121,9 +121,11 @@ func (s *stack) fill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := admin.ensure(ctx, s.network(), "subnets", "subnet", tree{
-		"name": "public-subnet", "network_id": external, "ip_version": 4, "cidr": "203.0.113.0/24", "enable_dhcp": false,
-	}); err != nil {
+	outside := tree{"name": "public-subnet", "network_id": external, "ip_version": 4, "cidr": "203.0.113.0/24", "enable_dhcp": false}
+	if s.VM() {
+		outside["cidr"], outside["gateway_ip"] = s.publicCIDR(), s.publicGateway()
+	}
+	if _, err := admin.ensure(ctx, s.network(), "subnets", "subnet", outside); err != nil {
 		return err
 	}
 	router, err := demo.ensure(ctx, s.network(), "routers", "router", tree{
@@ -140,6 +142,13 @@ func (s *stack) fill(ctx context.Context) error {
 		about[name] = tree{"id": id, "cidr": cidr}
 	}
 	about["external"] = tree{"id": external}
+	about["level"] = s.Level
+	if s.VM() {
+		about["host"] = s.publicGateway() // this machine, as servers reach it
+	}
+	if err := s.openDoors(ctx, demo); err != nil {
+		return err
+	}
 	b, err := json.MarshalIndent(about, "", "  ")
 	if err != nil {
 		return err
@@ -150,10 +159,14 @@ func (s *stack) fill(ctx context.Context) error {
 	return nil
 }
 
-// fillNetwork makes a network of loopback addresses: a stand-in for a guest can
-// listen on each. Neutron allows it where it serves no DHCP.
+// fillNetwork makes a network. At level api its addresses are loopback ones: a
+// stand-in for a guest can listen on each. Neutron allows it where it serves no
+// DHCP.
 func (s *stack) fillNetwork(ctx context.Context, demo *account, router, name string, i int) (id, cidr string, err error) {
 	cidr = fmt.Sprintf("127.%d.%d.0/24", 40+s.Block, i)
+	if s.VM() {
+		cidr = fmt.Sprintf("10.99.%d.0/24", i)
+	}
 	if id, err = demo.ensure(ctx, s.network(), "networks", "network", tree{"name": name}); err != nil {
 		return "", "", err
 	}
@@ -166,7 +179,7 @@ func (s *stack) fillNetwork(ctx context.Context, demo *account, router, name str
 		return id, cidr, err
 	}
 	subnet, err := demo.ensure(ctx, s.network(), "subnets", "subnet", tree{
-		"name": name + "-subnet", "network_id": id, "ip_version": 4, "cidr": cidr, "enable_dhcp": false,
+		"name": name + "-subnet", "network_id": id, "ip_version": 4, "cidr": cidr, "enable_dhcp": s.VM(),
 	})
 	if err != nil {
 		return "", "", err

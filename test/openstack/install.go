@@ -12,11 +12,15 @@ import (
 
 const rcPolicy = "/usr/sbin/policy-rc.d"
 
-func packages() []string {
-	return []string{
+func (s *stack) packages() []string {
+	names := []string{
 		"mariadb-server", "rabbitmq-server", "uwsgi-plugin-python3", "keystone", "glance-api", "placement-api",
 		"nova-api", "nova-conductor", "nova-scheduler", "nova-compute", "neutron-server", "cinder-api", "cinder-scheduler", "cinder-volume",
 	}
+	if s.VM() {
+		names = append(names, "neutron-linuxbridge-agent", "neutron-dhcp-agent", "neutron-l3-agent", "neutron-metadata-agent", "genisoimage", "qemu-system-x86")
+	}
+	return names
 }
 
 // install installs what is missing. Nothing of it may start by itself.
@@ -45,7 +49,7 @@ func (s *stack) install(ctx context.Context) error {
 }
 
 func (s *stack) missing(ctx context.Context) []string {
-	out, _ := exec.CommandContext(ctx, "dpkg-query", append([]string{"-W", "-f", "${Status} ${Package}\n"}, packages()...)...).Output() // fails when one is unknown
+	out, _ := exec.CommandContext(ctx, "dpkg-query", append([]string{"-W", "-f", "${Status} ${Package}\n"}, s.packages()...)...).Output() // fails when one is unknown
 	have := map[string]bool{}
 	for line := range strings.Lines(string(out)) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "install ok installed "); ok {
@@ -53,7 +57,7 @@ func (s *stack) missing(ctx context.Context) []string {
 		}
 	}
 	var missing []string
-	for _, p := range packages() {
+	for _, p := range s.packages() {
 		if !have[p] {
 			missing = append(missing, p)
 		}

@@ -145,6 +145,9 @@ func down(dir string) error {
 		return err
 	}
 	defer lock.Close()
+	if err := s.decideLevel(""); err != nil {
+		return err
+	}
 	list, err := s.processes()
 	if err != nil {
 		return err
@@ -158,10 +161,14 @@ func down(dir string) error {
 			first = append(first, p)
 		}
 	}
-	for _, group := range [][]process{first, last} {
-		if err := stop(group); err != nil {
-			return err
-		}
+	if len(list) == 0 {
+		return nil
+	}
+	if err := stop(first); err != nil {
+		return err
+	}
+	if err := errors.Join(s.sweep(context.Background()), stop(last)); err != nil {
+		return err
 	}
 	s.say("stopped")
 	return s.remember(nil)

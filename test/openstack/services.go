@@ -39,6 +39,9 @@ func (s *stack) services(ctx context.Context) error {
 	if err := s.fillIdentity(ctx); err != nil {
 		return err
 	}
+	if err := s.hypervisor(ctx); err != nil {
+		return err
+	}
 	for _, d := range []struct{ name, config string }{
 		{"neutron-server", "neutron"}, {"nova-conductor", "nova"}, {"nova-api", "nova"}, {"cinder-volume", "cinder"}, {"nova-scheduler", "nova"},
 		{"cinder-api", "cinder"}, {"cinder-scheduler", "cinder"}, {"nova-compute", "nova"},
@@ -97,6 +100,9 @@ func (s *stack) settle(ctx context.Context) error {
 		if err := s.until(ctx, w.name, func(ctx context.Context) error { return admin.reported(ctx, w.base, w.name, began) }); err != nil {
 			return err
 		}
+	}
+	if err := s.settleAgents(ctx, admin); err != nil {
+		return err
 	}
 	return s.until(ctx, "nova-compute", func(ctx context.Context) error {
 		var have struct {

@@ -19,19 +19,23 @@ const patience = 5 * time.Minute
 type stack struct {
 	Dir      string // absolute
 	Password string
-	Block    int // number of the block of ports, which also picks the subnets
+	Level    string // api or vm
+	Block    int    // number of the block of ports, which also picks the subnets
 
 	Keystone, Glance, Placement, Nova, Metadata, Neutron, Cinder, Rabbit, RabbitDist, Epmd int
 
 	began time.Time
 }
 
-func up(ctx context.Context, dir string) error {
+func up(ctx context.Context, dir, level string) error {
 	if os.Getuid() != 0 {
 		return errors.New("cannot bring OpenStack up: it must be root, for apt-get and the packages' own files")
 	}
 	s, err := open(dir)
 	if err != nil {
+		return err
+	}
+	if err := s.decideLevel(level); err != nil {
 		return err
 	}
 	lock, err := s.lock()

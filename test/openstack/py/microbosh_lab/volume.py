@@ -1,7 +1,8 @@
 """A volume driver whose volumes and snapshots are sparse files in one folder.
 
-Nobody reads them: the hypervisor is Nova's fake one. But sizes, images and
-snapshots are as real as the disk below.
+At level api nobody reads them: the hypervisor is Nova's fake one. At level vm
+they are plugged into qemu as local files, under a protocol of os-brick (gpfs)
+that takes a path as it is. Snapshots are made without data.
 """
 import os
 import shutil
@@ -13,7 +14,9 @@ from cinder.volume import driver
 from oslo_config import cfg
 
 GIB = 1 << 30
-OPTIONS = [cfg.StrOpt('sparse_folder', help='Where the files lie.')]
+OPTIONS = [cfg.StrOpt('sparse_folder', help='Where the files lie.'),
+           cfg.StrOpt('sparse_attach', default='fake',
+                      help='How os-brick is told to connect them.')]
 cfg.CONF.register_opts(OPTIONS, group=configuration.SHARED_CONF_GROUP)
 
 
@@ -81,8 +84,9 @@ class SparseDriver(driver.VolumeDriver):
         """Files are always there."""
 
     def initialize_connection(self, volume, connector):
-        return {'driver_volume_type': 'fake',
-                'data': {'device_path': self._file(volume)}}
+        return {'driver_volume_type': self.configuration.sparse_attach,
+                'data': {'name': volume.name,
+                         'device_path': self._file(volume)}}
 
     def terminate_connection(self, volume, connector, **kwargs):
         """Nobody was connected."""
