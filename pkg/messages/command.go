@@ -10,6 +10,8 @@ const (
 	VerbCreate Verb = "create"
 	VerbUpdate Verb = "update"
 	VerbDelete Verb = "delete"
+	VerbStop   Verb = "stop"  // the VM's jobs; the VM stays
+	VerbStart  Verb = "start" // them again
 )
 
 // Command is a deploy request: the body of a message on CommandSubject. Its

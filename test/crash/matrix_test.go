@@ -33,9 +33,13 @@ var (
 const (
 	phaseCreate = "create"
 	phaseUpdate = "update"
+	phaseStop   = "stop"
+	phaseStart  = "start"
 	phaseDelete = "delete"
 	phaseCancel = "cancel"
 )
+
+var phases = []string{phaseCreate, phaseUpdate, phaseStop, phaseStart, phaseDelete, phaseCancel}
 
 var targets = []string{"orchestrator", "cpi", "registry", "agent", "bus"}
 
@@ -103,7 +107,7 @@ func (w *world) everything() {
 		for _, after := range []bool{false, true} {
 			for n := 1; ; n++ {
 				killed := false
-				for _, phase := range []string{phaseCreate, phaseUpdate, phaseDelete, phaseCancel} {
+				for _, phase := range phases {
 					killed = w.try(point{phase, target, n, after}) || killed
 				}
 				if !killed {
@@ -118,7 +122,7 @@ func (w *world) everything() {
 func (w *world) share(r *rand.Rand) {
 	deadline := time.Now().Add(*limit)
 	for time.Now().Before(deadline) {
-		for _, phase := range []string{phaseCreate, phaseUpdate, phaseDelete, phaseCancel} {
+		for _, phase := range phases {
 			w.try(point{phase, targets[r.IntN(len(targets))], 1 + r.IntN(40), r.IntN(2) == 0})
 		}
 	}
@@ -251,6 +255,8 @@ func (w *world) run(p point) {
 		w.size = 3072 - w.size // 1024, 2048, 1024 ...
 		w.WriteManifest(w.size, fmt.Sprint(p.n))
 		args = []string{"deploy", w.Stemcell, "-n", "--update"}
+	case phaseStop, phaseStart:
+		args = []string{p.phase, "-n"}
 	case phaseDelete:
 		args = []string{"delete", "-n"}
 	case phaseCancel:

@@ -40,6 +40,9 @@ func (a *app) delete(ctx context.Context, f deployFlags) error {
 		return err
 	}
 	defer s.close()
+	if err := detachable(s, f.detach); err != nil {
+		return err
+	}
 	w, err := openWatch(ctx, s, name)
 	if err != nil {
 		return interruptedOr(ctx, err)
@@ -66,7 +69,7 @@ func (a *app) delete(ctx context.Context, f deployFlags) error {
 			return nil
 		}
 	}
-	command, err := deleteRequest(s, d, f.adopt)
+	command, err := plainRequest(s, d, messages.VerbDelete, f.adopt)
 	if err != nil {
 		return err
 	}
@@ -98,8 +101,8 @@ func (a *app) delete(ctx context.Context, f deployFlags) error {
 	return nil
 }
 
-// deleteRequest carries the manifest for the cloud's credentials.
-func deleteRequest(s *session, d chosen, adopt bool) (messages.Command, error) {
+// plainRequest carries the manifest for the cloud's credentials, and no stemcell.
+func plainRequest(s *session, d chosen, verb messages.Verb, adopt bool) (messages.Command, error) {
 	public, secrets, err := d.manifest.Split()
 	if err != nil {
 		return messages.Command{}, err
@@ -109,7 +112,7 @@ func deleteRequest(s *session, d chosen, adopt bool) (messages.Command, error) {
 		return messages.Command{}, err
 	}
 	return messages.Command{
-		Verb: messages.VerbDelete, RequestedBy: requester(), Adopt: adopt,
+		Verb: verb, RequestedBy: requester(), Adopt: adopt,
 		Manifest: public, Secrets: sealed,
 	}, nil
 }

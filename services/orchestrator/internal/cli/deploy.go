@@ -66,9 +66,8 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 		return err
 	}
 	defer s.close()
-	if f.detach && s.alone() {
-		return messages.Errorf(messages.CodeUsage, "--detach needs a control plane that stays").
-			WithHint("run `microbosh dev`, or name a bus with --bus")
+	if err := detachable(s, f.detach); err != nil {
+		return err
 	}
 	w, err := openWatch(ctx, s, name)
 	if err != nil {

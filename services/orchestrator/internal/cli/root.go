@@ -46,7 +46,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: "system", Title: "The system itself:"},
 	)
 	for _, c := range []*cobra.Command{
-		a.deploymentCommand(), a.planCommand(), a.deployCommand(), a.deleteCommand(), a.statusCommand(), a.deploymentsCommand(),
+		a.deploymentCommand(), a.planCommand(), a.deployCommand(), a.deleteCommand(), a.stopCommand(), a.startCommand(), a.statusCommand(), a.deploymentsCommand(),
 		a.watchCommand(), a.eventsCommand(), a.historyCommand(), a.cancelCommand(), a.agentCommand(),
 	} {
 		c.GroupID = "deployment"

@@ -83,6 +83,9 @@ func (a *app) statusText(d chosen, s workflow.State) string {
 		{"Stemcell CID", stemcell}, {"Stemcell name", stemcellName}, {"VM CID", vm}, {"Disk CID", disk},
 		{"Micro BOSH CID", s.InstanceUUID}, {"Deployment", d.choice.Deployment}, {"Target", target},
 	}
+	if s.VM != nil && !s.VM.Running && s.Run == nil {
+		rows = append(rows, [2]string{"Jobs", "stopped, or never started"})
+	}
 	if run := runText(s); run != "" {
 		rows = append(rows, [2]string{"Run", run})
 	}

@@ -43,7 +43,7 @@ func (r *run) step(ctx context.Context, intent messages.Intent) error {
 	}
 	call := steps.Call{
 		State: r.journal.State, Intent: intent, Deadline: intent.Deadline,
-		Settle: inherited && r.command.Verb == messages.VerbDelete,
+		Settle: inherited && !makes(r.command.Verb),
 	}
 	if inherited || time.Until(call.Deadline) <= 0 {
 		call.Deadline = time.Now().Add(steps.Budget(intent.Step))
@@ -67,6 +67,9 @@ func (r *run) step(ctx context.Context, intent messages.Intent) error {
 		return r.failed(ctx, intent, inherited, err)
 	}
 }
+
+// makes tells whether a verb wants there to be a VM with everything.
+func makes(v messages.Verb) bool { return v == messages.VerbCreate || v == messages.VerbUpdate }
 
 func (r *run) failed(ctx context.Context, intent messages.Intent, dropped bool, err error) error {
 	return r.append(ctx, r.entry(messages.FactStepFailed, intent.StepID, messages.StepFailed{

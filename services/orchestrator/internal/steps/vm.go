@@ -83,11 +83,11 @@ type ignored struct {
 }
 
 // stop swallows what the agent says, as the original did: there may be nothing
-// to stop.
+// to stop. Who asks for nothing but a stop wants to know.
 func (x *Session) stop(ctx context.Context, c Call) (any, error) {
 	_, err := x.ask(ctx, c, "stop")
 	var refused exception
-	if errors.As(err, &refused) {
+	if errors.As(err, &refused) && x.Command.Verb != messages.VerbStop {
 		return ignored{refused.Error()}, nil
 	}
 	return nil, err
@@ -143,11 +143,10 @@ func (x *Session) start(ctx context.Context, c Call) (any, error) {
 
 // waitDirector polls /info: a Director tells nobody that it is up.
 func (x *Session) waitDirector(ctx context.Context, c Call) (any, error) {
-	spec, err := x.spec(ctx, c)
+	target, err := x.director(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	target := "https://" + net.JoinHostPort(c.State.VM.IP, strconv.Itoa(render.DirectorPort(spec)))
 	client := insecureClient()
 	defer client.CloseIdleConnections()
 	defer x.tellLater(c, "nobody answers yet at "+target+"/info")()
@@ -163,6 +162,19 @@ func (x *Session) waitDirector(ctx context.Context, c Call) (any, error) {
 				WithHint("ask the agent with `microbosh agent get_state` whether its jobs run")
 		}
 	}
+}
+
+// director is where the Director of the VM listens. Jobs that are only started
+// again are where they were.
+func (x *Session) director(ctx context.Context, c Call) (string, error) {
+	if known := c.State.Target; known != nil && x.Command.Verb == messages.VerbStart {
+		return known.URL, nil
+	}
+	spec, err := x.spec(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	return "https://" + net.JoinHostPort(c.State.VM.IP, strconv.Itoa(render.DirectorPort(spec))), nil
 }
 
 // directorInfo asks once. 502 and 503 mean that the proxy is up and the

@@ -11,6 +11,8 @@ const (
 	stageDeploy  = "Deploy Micro BOSH"
 	stagePrepare = "Prepare for update"
 	stageDelete  = "Delete micro BOSH"
+	stageStop    = "Stop micro BOSH"
+	stageStart   = "Start micro BOSH"
 
 	groupDisk = "Updating persistent disk"
 )
@@ -29,9 +31,13 @@ func placeOf(verb messages.Verb, i messages.StepIntended) place {
 	switch {
 	case verb == messages.VerbDelete:
 		p.stage, p.group = stageDelete, ""
+	case verb == messages.VerbStop:
+		p.stage = stageStop
+	case verb == messages.VerbStart:
+		p.stage = stageStart
 	case i.Step == "delete_vm", i.Step == "check_vm":
 		p.stage = stagePrepare
-	case i.Why != "" && i.Step != messages.MethodCreateStemcell:
+	case i.Why != "" && i.Step != messages.MethodCreateStemcell && i.Step != "wait_agent":
 		p.stage, p.group = stagePrepare, ""
 	}
 	return p

@@ -95,11 +95,36 @@ func refuse(s State, r Request) *messages.RunDone {
 			Error:   messages.Errorf(messages.CodeInstanceExists, "Instance exists. Did you mean to --update?"),
 		}
 	}
+	if onlyJobs(r.Verb) {
+		if err := s.cannotReach(r.Verb); err != nil {
+			return &messages.RunDone{Outcome: messages.OutcomeFailed, Error: err}
+		}
+	}
 	return nil
 }
 
+// cannotReach says why the jobs of the VM can neither be stopped nor started.
+func (s State) cannotReach(verb messages.Verb) *messages.Error {
+	c := s.checked()
+	switch {
+	case s.VM == nil:
+		return messages.Errorf(messages.CodeNoDeployment, "No existing instance to %s", verb)
+	case verb == messages.VerbStart && s.ConfigSHA1 == "":
+		return messages.Errorf(messages.CodeNoDeployment, "the last deploy did not finish: there is nothing to start yet").
+			WithHint("deploy again: it goes on from there")
+	case c != nil && !c.Exists:
+		return messages.Errorf(messages.CodeCloudNotFound, "the VM %s no longer exists in the cloud", s.VM.CID).
+			WithHint("`microbosh deploy --update` makes another one and gives it the disk")
+	case c != nil && !c.Answers:
+		return messages.Errorf(messages.CodeAgentTimeout, "the agent of the VM %s does not answer", s.VM.CID).
+			WithHint("`microbosh console` shows what the VM prints; `microbosh deploy --update --recreate` makes another one")
+	default:
+		return nil
+	}
+}
+
 func (s State) unchanged(r Request) bool {
-	return r.Verb == messages.VerbUpdate && !r.Recreate && s.VM != nil && !s.Run.Done[StepSaveFingerprints] &&
+	return r.Verb == messages.VerbUpdate && !r.Recreate && s.VM != nil && s.VM.Running && !s.Run.Done[StepSaveFingerprints] &&
 		s.ConfigSHA1 != "" && s.ConfigSHA1 == r.ConfigSHA1 &&
 		s.StemcellSHA1 != "" && s.StemcellSHA1 == r.StemcellSHA1
 }
@@ -114,6 +139,7 @@ const (
 	ReasonUnfinished = "Will deploy because the last deploy did not finish"
 	ReasonGone       = "Will deploy because the VM no longer exists in the cloud"
 	ReasonSilent     = "Will deploy because the VM's agent does not answer"
+	ReasonStopped    = "Will deploy because the VM's jobs are stopped"
 )
 
 // Reason says in words why an update acts, or that it does not.
@@ -134,6 +160,8 @@ func Reason(s State, r Request) string {
 		return ReasonSilent
 	case s.ConfigSHA1 == "" || s.VM == nil:
 		return ReasonUnfinished
+	case !s.VM.Running:
+		return ReasonStopped
 	default:
 		return ReasonUnchanged
 	}
@@ -147,12 +175,21 @@ func (s State) madeFrom() messages.VM {
 	return messages.VM{ConfigSHA1: s.ConfigSHA1, StemcellSHA1: s.StemcellSHA1}
 }
 
+// why is the reason that a step tells: those that clear the way for another VM,
+// and the first one of a VM that stays.
 func why(s State, r Request, step string) string {
+	if r.Verb != messages.VerbUpdate || s.Run == nil || s.Run.Done[StepCreateVM] {
+		return ""
+	}
 	switch step {
-	case StepDeleteVM, StepStop, StepUnmountDisk, StepDetachDisk, StepCreateStemcell:
-		if r.Verb == messages.VerbUpdate && s.Run != nil && !s.Run.Done[StepCreateVM] {
+	case StepDeleteVM, StepUnmountDisk, StepDetachDisk, StepCreateStemcell:
+		return Reason(s, r)
+	case StepStop:
+		if s.replace(r) {
 			return Reason(s, r)
 		}
+	case StepWaitAgent:
+		return Reason(s, r)
 	}
 	return ""
 }

@@ -86,6 +86,8 @@ func (m *model) request(s workflow.State) workflow.Request {
 		r.Verb = messages.VerbCreate
 	case m.r.IntN(5) == 0:
 		r.Verb = messages.VerbDelete
+	case m.r.IntN(4) == 0:
+		r.Verb = pick(m.r, messages.VerbStop, messages.VerbStart)
 	default:
 		r.Verb = messages.VerbUpdate
 	}
@@ -319,6 +321,10 @@ func (m *model) settled(s workflow.State, r workflow.Request, outcome messages.O
 		m.done, m.fail = map[string]json.RawMessage{}, map[string]bool{} // the next uid has other step ids
 	case r.Verb != messages.VerbDelete && m.alive && !data:
 		m.fatalf("the data is on no disk that the journal knows")
+	case outcome == messages.OutcomeSucceeded && (r.Verb == messages.VerbStop || r.Verb == messages.VerbStart):
+		if started := r.Verb == messages.VerbStart; s.VM.Running != started || started && s.ConfigSHA1 == "" {
+			m.fatalf("after %s the jobs run: %v", r.Verb, s.VM.Running)
+		}
 	case r.Verb != messages.VerbDelete && outcome == messages.OutcomeSucceeded:
 		if s.VM == nil || s.Disk == nil || !m.cloud[s.Disk.CID].data || s.ConfigSHA1 != r.ConfigSHA1 || s.NewDisk != nil || s.OldDisk != nil {
 			m.fatalf("a finished deploy is incomplete: %+v", s.Snapshot)

@@ -157,11 +157,19 @@ func (s *State) intend(f Fact, i messages.StepIntended) {
 		s.Open = map[string]messages.Intent{}
 	}
 	s.Open[i.StepID] = messages.Intent{StepIntended: i, Run: f.Run, Time: f.Time}
-	if i.Step != StepCheckVM {
+	switch {
+	case onlyJobs(s.Run.Verb):
+		if i.Step == StepStop && s.VM != nil && s.VM.CID == i.Inputs.VMCID {
+			s.VM.Running = false // whatever comes of it
+		}
+	case i.Step != StepCheckVM:
 		// From here on the deployment is no longer what was fingerprinted.
 		s.ConfigSHA1, s.StemcellSHA1 = "", ""
 	}
 }
+
+// onlyJobs tells whether a verb leaves everything as it is but the jobs.
+func onlyJobs(v messages.Verb) bool { return v == messages.VerbStop || v == messages.VerbStart }
 
 // close takes an intent out of the open ones.
 func (s *State) close(stepID string) (messages.Intent, bool) {

@@ -49,6 +49,10 @@ func Table(verb messages.Verb) []Row {
 	switch verb {
 	case messages.VerbDelete:
 		return deleteTable()
+	case messages.VerbStop:
+		return jobsTable(Row{StepStop, onVM(once(StepStop))})
+	case messages.VerbStart:
+		return jobsTable(Row{StepStart, onVM(once(StepStart))}, Row{StepWaitDirector, onVM(once(StepWaitDirector))})
 	default:
 		// A create that failed half-way is resumed by the next one, which first
 		// clears away what was made from another manifest or stemcell.
@@ -108,6 +112,11 @@ func prepareTable() []Row {
 		{StepDetachDisk, onDisk(RoleCurrent, detachForReplace)},
 		{StepDeleteVM, deleteVM(func(s State, r Request) bool { return s.replace(r) })},
 	}
+}
+
+// jobsTable does something to the jobs of a VM that stays.
+func jobsTable(rows ...Row) []Row {
+	return append([]Row{{StepCheckVM, onVM(func(s State, _ Request) bool { return s.checked() == nil })}}, rows...)
 }
 
 func deleteTable() []Row {

@@ -101,6 +101,10 @@ func TestTables(t *testing.T) {
 		{"same disk in GiB", change(func(r *workflow.Request) { r.ConfigSHA1, r.DiskMiB = "c2", 4095 }), well, away + anew + run + "save_fingerprints", messages.OutcomeSucceeded},
 		{"an image by its id", change(func(r *workflow.Request) { r.StemcellSHA1, r.FetchSpec = "image-9", true }), well,
 			"check_vm create_stemcell stop unmount_disk detach_disk delete_vm " + anew + "fetch_apply_spec " + run + "delete_stemcell:old save_fingerprints", messages.OutcomeSucceeded},
+		{"stop", change(func(r *workflow.Request) { r.Verb = messages.VerbStop }), well, "check_vm stop", messages.OutcomeSucceeded},
+		{"stop what is gone", change(func(r *workflow.Request) { r.Verb = messages.VerbStop }), gone, "check_vm", messages.OutcomeFailed},
+		{"start", change(func(r *workflow.Request) { r.Verb = messages.VerbStart }), well, "check_vm start wait_director", messages.OutcomeSucceeded},
+		{"start what is silent", change(func(r *workflow.Request) { r.Verb = messages.VerbStart }), silent, "check_vm", messages.OutcomeFailed},
 		{"create again", change(func(r *workflow.Request) { r.Verb = messages.VerbCreate }), well, "", messages.OutcomeFailed},
 		{"delete", change(func(r *workflow.Request) { r.Verb = messages.VerbDelete }), well,
 			"check_vm stop unmount_disk detach_disk delete_disk delete_vm delete_stemcell", messages.OutcomeSucceeded},
@@ -124,6 +128,40 @@ func TestTables(t *testing.T) {
 				t.Errorf("something is left: %+v", s.Snapshot)
 			}
 		})
+	}
+}
+
+// Stopped jobs are a reason to deploy, even when nothing else has changed; the
+// VM stays then, and start brings back what was there.
+func TestStoppedJobs(t *testing.T) {
+	t.Parallel()
+	r := workflow.Request{Verb: messages.VerbCreate, ConfigSHA1: "c", StemcellSHA1: "s", DiskMiB: 1024}
+	well := messages.CheckVMOutputs{Exists: true, Answers: true}
+	verb := func(v messages.Verb, run string) workflow.Request {
+		r := r
+		r.Verb, r.Run = v, run
+		return r
+	}
+	deployed, _, _ := walk(t, workflow.State{}, r, well)
+	stopped, _, _ := walk(t, deployed, verb(messages.VerbStop, "2"), well)
+	if stopped.VM.Running || stopped.ConfigSHA1 != "c" || stopped.VM.CID != deployed.VM.CID {
+		t.Fatalf("stopped: %+v", stopped.Snapshot)
+	}
+	if got := workflow.Reason(stopped, verb(messages.VerbUpdate, "3")); got != workflow.ReasonStopped {
+		t.Errorf("reason %q", got)
+	}
+	updated, steps, done := walk(t, stopped, verb(messages.VerbUpdate, "3"), well)
+	if got := strings.Join(steps, " "); got != "check_vm wait_agent stop render apply start wait_director save_fingerprints" || !updated.VM.Running {
+		t.Errorf("an update of what is stopped: %s (%s)", got, done.Outcome)
+	}
+	started, _, _ := walk(t, stopped, verb(messages.VerbStart, "3"), well)
+	if _, _, done := walk(t, started, verb(messages.VerbUpdate, "4"), well); done.Outcome != messages.OutcomeSkipped {
+		t.Errorf("an update of what was started again: %s", done.Outcome)
+	}
+	unfinished := deployed.Clone()
+	unfinished.ConfigSHA1 = ""
+	if _, steps, done := walk(t, unfinished, verb(messages.VerbStart, "5"), well); done.Outcome != messages.OutcomeFailed || len(steps) > 0 {
+		t.Errorf("a start of what was never whole: %s with %v", done.Outcome, steps)
 	}
 }
 
