@@ -48,6 +48,12 @@ type director struct {
 
 func newDirector(t *testing.T, agents ...string) *director {
 	t.Helper()
+	return newDirectorOn(t, "127.0.0.1", agents...)
+}
+
+// newDirectorOn listens on a host's address.
+func newDirectorOn(t *testing.T, host string, agents ...string) *director {
+	t.Helper()
 	user := func(name string, publish, subscribe []string) *server.User {
 		return &server.User{Username: name, Password: "pw", Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: subscribe},
@@ -63,7 +69,7 @@ func newDirector(t *testing.T, agents ...string) *director {
 	for _, id := range agents {
 		users = append(users, user(id, []string{"hm.agent.heartbeat." + id, "hm.agent.alert." + id, "hm.agent.shutdown." + id, "director.*." + id + ".*"}, []string{"agent." + id}))
 	}
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, Users: users})
+	s, err := server.NewServer(&server.Options{Host: host, Port: -1, NoSigs: true, Users: users})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,6 +190,13 @@ func TestDirectorAndHealthMonitor(t *testing.T) {
 	d := newDirector(t, "agent-a")
 	d.vm("agent-a", "agent-a")
 	d.hear("hm.agent.heartbeat.agent-a")
+	d.everyMethod()
+	d.noViolations()
+}
+
+// everyMethod asks agent-a for each method that there is.
+func (d *director) everyMethod() {
+	d.Helper()
 	sha := strings.Repeat("0", 40)
 	cases := []struct {
 		method string
@@ -230,18 +243,23 @@ func TestDirectorAndHealthMonitor(t *testing.T) {
 		want, refused := strings.CutPrefix(c.want, "!")
 		switch {
 		case refused && (reply.Exception == nil || !strings.Contains(reply.Exception.Message, want)):
-			t.Errorf("%s: got %s %+v, want the exception %q", c.method, reply.Value, reply.Exception, want)
+			d.Errorf("%s: got %s %+v, want the exception %q", c.method, reply.Value, reply.Exception, want)
 		case !refused && (reply.Exception != nil || !strings.Contains(string(reply.Value), want)):
-			t.Errorf("%s: got %s %+v, want %s", c.method, reply.Value, reply.Exception, want)
+			d.Errorf("%s: got %s %+v, want %s", c.method, reply.Value, reply.Exception, want)
 		}
 	}
 	if got := d.hear("hm.agent.shutdown.agent-a"); string(got) != "null" {
-		t.Errorf("the shutdown notice is %q", got)
+		d.Errorf("the shutdown notice is %q", got)
 	}
+}
+
+// noViolations looks into the server's log.
+func (d *director) noViolations() {
+	d.Helper()
 	d.violations.mu.Lock()
 	defer d.violations.mu.Unlock()
 	if len(d.violations.all) > 0 {
-		t.Errorf("the server complains: %v", d.violations.all)
+		d.Errorf("the server complains: %v", d.violations.all)
 	}
 }
 

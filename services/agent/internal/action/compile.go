@@ -142,7 +142,7 @@ func (d *Dispatcher) removePackages() error {
 	var failed []error
 	for _, dir := range all {
 		if !keep[dir] {
-			failed = append(failed, os.RemoveAll(dir))
+			failed = append(failed, removeFolder(dir))
 		}
 	}
 	links, err := filepath.Glob(d.o.Home.Join("packages", "*"))

@@ -108,6 +108,17 @@ func (d *Dispatcher) links(jobs, packages []installed) (map[string]string, error
 	return all, nil
 }
 
+// removeFolder removes what folder has named, and of version and name what is
+// empty then.
+func removeFolder(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	version := filepath.Dir(dir)
+	_, _ = os.Remove(version), os.Remove(filepath.Dir(version)) // which fails while another is there
+	return nil
+}
+
 // collect removes jobs and packages that neither the old nor the new spec has.
 // The old ones stay for one more apply, as the original keeps them.
 func (d *Dispatcher) collect(old spec, jobs, packages []installed) error {
@@ -141,7 +152,7 @@ func (d *Dispatcher) collect(old spec, jobs, packages []installed) error {
 			if keep[dir] {
 				continue
 			}
-			if err := os.RemoveAll(dir); err != nil {
+			if err := removeFolder(dir); err != nil {
 				return fmt.Errorf("cannot remove old %s: %w", kind, err)
 			}
 		}
