@@ -54,14 +54,29 @@ func newDirector(t *testing.T, agents ...string) *director {
 // newDirectorOn listens on a host's address.
 func newDirectorOn(t *testing.T, host string, agents ...string) *director {
 	t.Helper()
+	return newDirectorWith(t, &server.Options{Host: host}, nil, agents...)
+}
+
+// newDirectorWith has users with passwords, or when the Director has a
+// certificate those of BOSH's.
+func newDirectorWith(t *testing.T, o *server.Options, certificates *authority, agents ...string) *director {
+	t.Helper()
+	name := func(of string) string { return of }
+	password := "pw"
+	login := func(user string) nats.Option { return nats.UserInfo(user, password) }
+	if certificates != nil {
+		name, password = subjectOf, ""
+		login = func(user string) nats.Option { return nats.Secure(certificates.client(t, user)) }
+	}
+	who := name
 	user := func(name string, publish, subscribe []string) *server.User {
-		return &server.User{Username: name, Password: "pw", Permissions: &server.Permissions{
+		return &server.User{Username: who(name), Password: password, Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: subscribe},
 		}}
 	}
 	users := []*server.User{
 		user("director", []string{"agent.*", "hm.director.alert"}, []string{"director.>"}),
-		{Username: "hm", Password: "pw", Permissions: &server.Permissions{
+		{Username: name("hm"), Password: password, Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Deny: []string{">"}},
 			Subscribe: &server.SubjectPermission{Allow: []string{"hm.agent.heartbeat.*", "hm.agent.alert.*", "hm.agent.shutdown.*", "hm.director.alert"}},
 		}},
@@ -69,7 +84,8 @@ func newDirectorOn(t *testing.T, host string, agents ...string) *director {
 	for _, id := range agents {
 		users = append(users, user(id, []string{"hm.agent.heartbeat." + id, "hm.agent.alert." + id, "hm.agent.shutdown." + id, "director.*." + id + ".*"}, []string{"agent." + id}))
 	}
-	s, err := server.NewServer(&server.Options{Host: host, Port: -1, NoSigs: true, Users: users})
+	o.Port, o.NoSigs, o.Users = -1, true, users
+	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,11 +97,11 @@ func newDirectorOn(t *testing.T, host string, agents ...string) *director {
 		t.Fatal("the server does not start")
 	}
 	d.url = s.ClientURL()
-	if d.conn, err = nats.Connect(d.url, nats.UserInfo("director", "pw")); err != nil {
+	if d.conn, err = nats.Connect(d.url, login("director")); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.conn.Close)
-	hm, err := nats.Connect(d.url, nats.UserInfo("hm", "pw"))
+	hm, err := nats.Connect(d.url, login("hm"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,14 +124,26 @@ func (d *director) vm(id, user string) (base string) {
 	if err := os.MkdirAll(filepath.Join(base, "bosh"), 0o700); err != nil {
 		d.Fatal(err)
 	}
-	settings := fmt.Sprintf(`{"agent_id":%q,"vm":{"name":"vm"},"mbus":%q,"networks":{"a":{"type":"manual","ip":"10.0.0.9","default":["gateway"]}},
+	d.start(base, fmt.Sprintf(`{"agent_id":%q,"vm":{"name":"vm"},"mbus":%q,"networks":{"a":{"type":"manual","ip":"10.0.0.9","default":["gateway"]}},
 "blobstore":{"provider":"local","options":{"blobstore_path":"/var/vcap/blobs"}},"disks":{"persistent":{}}}`,
-		id, strings.Replace(d.url, "://", "://"+user+":pw@", 1))
+		id, strings.Replace(d.url, "://", "://"+user+":pw@", 1)))
+	return base
+}
+
+// start starts an agent with the settings; its log is <base>/../agent.log.
+func (d *director) start(base, settings string) {
+	d.Helper()
 	if err := os.WriteFile(filepath.Join(base, "bosh", "settings.json"), []byte(settings), 0o600); err != nil {
 		d.Fatal(err)
 	}
 	cmd := exec.Command(filepath.Join(lab.Programs(d.T), "microbosh-agent"), "-c", "-I", "dummy", "-P", "rootless", "-b", base)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	log, err := os.Create(agentLog(base))
+	if err != nil {
+		d.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		d.Fatal(err)
 	}
@@ -123,8 +151,9 @@ func (d *director) vm(id, user string) (base string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	return base
 }
+
+func agentLog(base string) string { return filepath.Join(filepath.Dir(base), "agent.log") }
 
 // hear waits for a message to the health monitor.
 func (d *director) hear(subject string) []byte {
