@@ -1,6 +1,11 @@
 package messages
 
-import "encoding/json"
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
 
 // Settings is the document that an agent boots from (BOSH's settings.json, v1
 // and v2). It holds secrets in clear as BOSH does, so it travels sealed on
@@ -71,4 +76,13 @@ type UserData struct {
 		PublicKey string `json:"public_key"`
 	} `json:"openssh,omitempty"`
 	Settings
+}
+
+// InstancePassword is what one instance reads its own settings over HTTP with,
+// its name being the user. It follows from the password of the services, so
+// that nobody has to keep it; who has one learns nothing of another's.
+func InstancePassword(password, name string) string {
+	mac := hmac.New(sha256.New, []byte(password))
+	mac.Write([]byte("instance " + name))
+	return hex.EncodeToString(mac.Sum(nil))
 }

@@ -31,9 +31,10 @@ type registry struct {
 	address string // file with the url
 }
 
-// endpoint is where agents read their settings over HTTP, with the credential
-// inside. Its files are read anew each time: the registry may have moved.
-func (r registry) endpoint() (string, error) {
+// endpoint is where an instance reads its settings over HTTP, with its own
+// credential inside: who reads its user data reads nobody else's settings, and
+// writes none. Its files are read anew each time: the registry may have moved.
+func (r registry) endpoint(name string) (string, error) {
 	var where struct {
 		URL string `json:"url"`
 	}
@@ -48,12 +49,12 @@ func (r registry) endpoint() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	user, password, ok := strings.Cut(strings.TrimSpace(string(credential)), ":")
+	_, password, ok := strings.Cut(strings.TrimSpace(string(credential)), ":")
 	u, err := url.Parse(where.URL)
 	if err != nil || !ok {
 		return "", messages.Errorf(messages.CodeStateInvalid, "%s or registry.http cannot be read", r.address)
 	}
-	u.User = url.UserPassword(user, password)
+	u.User = url.UserPassword(name, messages.InstancePassword(password, name))
 	return u.String(), nil
 }
 

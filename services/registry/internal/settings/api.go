@@ -77,15 +77,15 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// get answers whoever has the credential and, as in BOSH also after a wrong
-// password, the instance itself.
+// get answers services and the instance itself: by its own credential or, as in
+// BOSH also after a wrong password, by its address.
 func (a *API) get(w http.ResponseWriter, r *http.Request, name string) {
 	in, err := a.store.Get(r.Context(), name)
 	if err != nil {
 		a.fail(w, r, name, err)
 		return
 	}
-	if !a.credential.Matches(r) && !from(r, in.Addresses) {
+	if !a.credential.Matches(r) && !a.credential.MatchesInstance(r, name) && !from(r, in.Addresses) {
 		a.log.Warn().Str("vm", name).Str("from", r.RemoteAddr).Msg("settings refused: not the instance's address")
 		say(w, http.StatusForbidden, answer{Status: statusDenied})
 		return

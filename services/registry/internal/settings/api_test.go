@@ -28,6 +28,7 @@ func TestAPI(t *testing.T) {
 		ok, denied, missing, failed = `{"status":"ok"}`, `{"status":"access_denied"}`, `{"status":"not_found"}`, `{"status":"error"}`
 		here, there, none, gone     = "/instances/vm-here/settings", "/instances/vm-there/settings", "/instances/vm-none/settings", "/instances/vm-gone/settings"
 	)
+	own := messages.InstancePassword(h.password, "vm-there")
 	large := `{"a":"` + strings.Repeat("x", settings.MaxSettings) + `"}`
 	for _, tc := range []struct {
 		name, method, path, user, password, body string
@@ -39,6 +40,11 @@ func TestAPI(t *testing.T) {
 		{"the instance with a wrong password", "GET", here, h.user, "wrong", "", 200, full, nil},
 		{"a service", "GET", there, h.user, h.password, "", 200, full, nil},
 		{"another address", "GET", there, "", "", "", 403, denied, nil},
+		{"the instance by its own credential", "GET", there, "vm-there", own, "", 200, full, nil},
+		{"another instance's credential", "GET", there, "vm-none", messages.InstancePassword(h.password, "vm-none"), "", 403, denied, nil},
+		{"another name with an instance's password", "GET", none, "vm-none", own, "", 403, denied, nil},
+		{"the instance writes with its credential", "PUT", there, "vm-there", own, document, 401, denied, nil},
+		{"the instance deletes with its credential", "DELETE", there, "vm-there", own, "", 401, denied, nil},
 		{"a wrong password", "GET", there, h.user, "wrong", "", 403, denied, nil},
 		{"a wrong user", "GET", there, "admin", h.password, "", 403, denied, nil},
 		{"no recorded address", "GET", none, "", "", "", 403, denied, nil},
@@ -60,6 +66,7 @@ func TestAPI(t *testing.T) {
 		{"no JSON written", "PUT", gone, h.user, h.password, "settings", 400, failed, nil},
 		{"cut JSON written", "PUT", gone, h.user, h.password, document[:20], 400, failed, nil},
 		{"too much written", "PUT", gone, h.user, h.password, large, 413, failed, nil},
+		{"10 MB written", "PUT", gone, h.user, h.password, strings.Repeat("x", 10<<20), 413, failed, nil},
 		{"refused writes leave nothing", "GET", gone, h.user, h.password, "", 404, missing, nil},
 		{"a create", "PUT", gone, h.user, h.password, document, 200, ok, nil},
 		{"a create is read", "GET", gone, h.user, h.password, "", 200, full, nil},

@@ -18,8 +18,12 @@ import (
 
 const maxCredential = 1024
 
-// Credential is the user and password of the HTTP API, as digests.
-type Credential struct{ user, password [sha256.Size]byte }
+// Credential is the user and password of the services at the HTTP API. Each
+// instance's own follows from it.
+type Credential struct {
+	user, digest [sha256.Size]byte
+	password     string
+}
 
 // OpenCredential reads "user:password" from a file that only its owner can
 // read, and makes it when it is missing. Of two processes that do so at once
@@ -40,7 +44,7 @@ func OpenCredential(path string) (Credential, error) {
 		return Credential{}, messages.Errorf(messages.CodeStateInvalid, "%s holds no user:password", path).
 			WithHint("write one line user:password into it, or delete it to have a new one made")
 	}
-	return Credential{user: sha256.Sum256([]byte(user)), password: sha256.Sum256([]byte(password))}, nil
+	return Credential{user: sha256.Sum256([]byte(user)), digest: sha256.Sum256([]byte(password)), password: password}, nil
 }
 
 // Matches tells whether a request carries the credential, in a time that tells
@@ -48,9 +52,20 @@ func OpenCredential(path string) (Credential, error) {
 func (c Credential) Matches(r *http.Request) bool {
 	user, password, ok := r.BasicAuth()
 	u, p := sha256.Sum256([]byte(user)), sha256.Sum256([]byte(password))
-	same := subtle.ConstantTimeCompare(u[:], c.user[:]) & subtle.ConstantTimeCompare(p[:], c.password[:])
+	same := subtle.ConstantTimeCompare(u[:], c.user[:]) & subtle.ConstantTimeCompare(p[:], c.digest[:])
 	return ok && same == 1
 }
+
+// MatchesInstance tells whether a request carries the credential of that
+// instance.
+func (c Credential) MatchesInstance(r *http.Request, name string) bool {
+	user, password, ok := r.BasicAuth()
+	want := messages.InstancePassword(c.password, name)
+	return ok && user == name && subtle.ConstantTimeCompare([]byte(password), []byte(want)) == 1
+}
+
+// String keeps the password out of logs.
+func (c Credential) String() string { return "credential" }
 
 func readCredential(path string) (string, error) {
 	info, err := os.Stat(path)
