@@ -33,7 +33,7 @@ const (
 type Options struct {
 	URL         string            // nats://host:port, several separated by commas
 	Name        string            // what the server calls the connection
-	SeedFile    string            // file with an nkey seed; "" = none
+	SeedFile    string            // file with an nkey seed; "" = none. With ca.pem beside it the bus speaks TLS
 	User        string            // user and password, when there is no seed
 	Password    string            //
 	InboxPrefix string            // default _INBOX; messages.InboxPrefix(role) for a role
@@ -123,6 +123,8 @@ func (c *Conn) options(o Options) ([]nats.Option, error) {
 	}
 	if o.TLS != nil {
 		opts = append(opts, nats.Secure(o.TLS))
+	} else if o.SeedFile != "" {
+		opts = append(opts, folderTLS(o.SeedFile)...)
 	}
 	if o.Dialer != nil {
 		opts = append(opts, nats.SetCustomDialer(o.Dialer))

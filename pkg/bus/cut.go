@@ -11,15 +11,19 @@ import (
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
-// moreServers is how long after one server's answer another's is waited for:
-// nobody tells how many there are.
+// moreServers is how long after one server's answer another's is waited for when
+// a server that is known of says nothing: it may have just ended.
 const moreServers = 200 * time.Millisecond
 
-// connections is the part of a server's CONNZ answer that matters here.
-type connections struct {
+// said is the part of a server's answers that matters here: to WardenCountSubject
+// how many servers it knows, to WardenFindSubject its connections.
+type said struct {
 	Server struct {
 		ID string `json:"id"`
 	} `json:"server"`
+	Statsz *struct {
+		Servers int `json:"active_servers"`
+	} `json:"statsz"`
 	Data struct {
 		Connections []struct {
 			CID uint64 `json:"cid"`
@@ -40,23 +44,35 @@ func (c *Conn) Cut(ctx context.Context, user string) error {
 	sub, err := c.nc.SubscribeSync(inbox)
 	if err == nil {
 		defer func() { _ = sub.Unsubscribe() }()
-		err = c.nc.PublishRequest(messages.WardenFindSubject, inbox, question)
+		err = errors.Join(
+			c.nc.PublishRequest(messages.WardenFindSubject, inbox, question),
+			c.nc.PublishRequest(messages.WardenCountSubject, inbox, nil))
 	}
 	if err != nil {
 		return messages.Errorf(messages.CodeBusUnreachable, "cannot look for the connections of %s: %w", user, err)
 	}
-	for servers := 0; ; servers++ {
-		m, err := next(ctx, sub, servers > 0)
-		if err != nil && servers > 0 && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			return c.Flush(ctx)
+	for asked, servers := 0, 0; servers == 0 || asked < servers; {
+		m, err := next(ctx, sub, asked > 0)
+		if err != nil && asked > 0 && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			break
 		}
 		if err != nil {
 			return messages.Errorf(messages.CodeBusUnreachable, "cannot look for the connections of %s: %w", user, err)
 		}
-		if err := c.kick(ctx, m); err != nil {
+		var answer said
+		if err := json.Unmarshal(m.Data, &answer); err != nil {
+			return messages.Errorf(messages.CodeMalformed, "cannot read the connections of %s: %w", user, err)
+		}
+		if answer.Statsz != nil {
+			servers = max(servers, answer.Statsz.Servers)
+			continue
+		}
+		asked++
+		if err := c.kick(ctx, answer); err != nil {
 			return messages.Errorf(messages.CodeBusUnreachable, "cannot cut the connections of %s: %w", user, err)
 		}
 	}
+	return c.Flush(ctx)
 }
 
 // next is the next server's answer; the first is waited for as long as ctx goes.
@@ -69,11 +85,7 @@ func next(ctx context.Context, sub *nats.Subscription, more bool) (*nats.Msg, er
 	return sub.NextMsgWithContext(ctx)
 }
 
-func (c *Conn) kick(ctx context.Context, m *nats.Msg) error {
-	var at connections
-	if err := json.Unmarshal(m.Data, &at); err != nil {
-		return err
-	}
+func (c *Conn) kick(ctx context.Context, at said) error {
 	for _, found := range at.Data.Connections {
 		body, err := json.Marshal(map[string]uint64{"cid": found.CID})
 		if err != nil {

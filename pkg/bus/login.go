@@ -1,23 +1,27 @@
 package bus
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"github.com/microbosh/microbosh/pkg/cert"
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
 const (
 	loginGroup    = "logins" // replicas share the questions
 	loginParallel = 64
-	loginAccount  = "$G" // where everybody is
+	accountWait   = 2 * time.Second
 	maxLogin      = 16 * 1024
 	maxIssuer     = 1024
 )
@@ -26,9 +30,15 @@ const (
 type Logins struct {
 	IssuerFile string // seed that signs the answers
 
-	// Check gives the permission of a user. An error refuses the login; its text
-	// goes to the server's log.
-	Check func(ctx context.Context, user, password string) (messages.Permission, error)
+	// Check gives the permission of who logs in. An error refuses the login; its
+	// text goes to the server's log.
+	Check func(ctx context.Context, l Login) (messages.Permission, error)
+}
+
+// Login is what somebody brings. The server has verified the certificate.
+type Login struct {
+	User, Password string
+	Certificate    string // its common name, "" without one
 }
 
 // ServeLogins answers the bus's questions about logins until ctx ends. ready is
@@ -39,6 +49,10 @@ func (c *Conn) ServeLogins(ctx context.Context, l Logins, ready func()) error {
 		return err
 	}
 	defer issuer.Wipe()
+	account, err := c.account(ctx)
+	if err != nil {
+		return err
+	}
 	var group sync.WaitGroup
 	defer group.Wait()
 	slots := make(chan struct{}, loginParallel)
@@ -50,7 +64,7 @@ func (c *Conn) ServeLogins(ctx context.Context, l Logins, ready func()) error {
 		}
 		group.Go(func() {
 			defer func() { <-slots }()
-			c.login(ctx, l, issuer, m)
+			c.login(ctx, l, issuer, account, m)
 		})
 	})
 	if err != nil {
@@ -67,7 +81,7 @@ func (c *Conn) ServeLogins(ctx context.Context, l Logins, ready func()) error {
 	return nil
 }
 
-func (c *Conn) login(ctx context.Context, l Logins, issuer nkeys.KeyPair, m *nats.Msg) {
+func (c *Conn) login(ctx context.Context, l Logins, issuer nkeys.KeyPair, account string, m *nats.Msg) {
 	if len(m.Data) > maxLogin {
 		return
 	}
@@ -78,14 +92,16 @@ func (c *Conn) login(ctx context.Context, l Logins, issuer nkeys.KeyPair, m *nat
 	}
 	answer := jwt.NewAuthorizationResponseClaims(request.UserNkey)
 	answer.Audience = request.Server.ID
-	user := request.ConnectOptions.Username
-	p, err := l.Check(ctx, user, request.ConnectOptions.Password)
+	who := Login{
+		User: request.ConnectOptions.Username, Password: request.ConnectOptions.Password, Certificate: commonName(request.TLS),
+	}
+	p, err := l.Check(ctx, who)
 	if err == nil {
-		answer.Jwt, err = pass(request.UserNkey, user, p, issuer)
+		answer.Jwt, err = pass(request.UserNkey, account, p, issuer)
 	}
 	if err != nil {
 		answer.Error = messages.AsError(err).Message
-		c.log.Warn().Str("agent", fmt.Sprintf("%.64q", user)).Str("from", request.ClientInformation.Host).Msg("login refused")
+		c.log.Warn().Str("agent", fmt.Sprintf("%.64q", cmp.Or(who.User, who.Certificate))).Str("from", request.ClientInformation.Host).Msg("login refused")
 	}
 	text, err := answer.Encode(issuer)
 	if err == nil {
@@ -96,10 +112,45 @@ func (c *Conn) login(ctx context.Context, l Logins, issuer nkeys.KeyPair, m *nat
 	}
 }
 
-// pass is the server's licence for one connection.
-func pass(nkey, user string, p messages.Permission, issuer nkeys.KeyPair) (string, error) {
+// account is where this connection and everybody else is.
+func (c *Conn) account(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, accountWait)
+	defer cancel()
+	m, err := c.nc.RequestWithContext(ctx, messages.UserInfoSubject, nil)
+	var info struct {
+		Data struct {
+			Account string `json:"account"`
+		} `json:"data"`
+	}
+	if err == nil {
+		err = json.Unmarshal(m.Data, &info)
+	}
+	if err != nil {
+		return "", messages.Errorf(messages.CodeBusUnreachable, "cannot ask the bus for the account of this connection: %w", err)
+	}
+	if info.Data.Account == "" { // a server that knows no accounts
+		return "$G", nil
+	}
+	return info.Data.Account, nil
+}
+
+// commonName is that of the certificate which the server verified.
+func commonName(t *jwt.ClientTLS) string {
+	if t == nil || len(t.VerifiedChains) == 0 || len(t.VerifiedChains[0]) == 0 {
+		return ""
+	}
+	parsed, err := cert.Parse([]byte(t.VerifiedChains[0][0]))
+	if err != nil {
+		return ""
+	}
+	return parsed.Subject.CommonName
+}
+
+// pass is the server's licence for one connection. Its name is what Cut finds
+// the connection by.
+func pass(nkey, account string, p messages.Permission, issuer nkeys.KeyPair) (string, error) {
 	claims := jwt.NewUserClaims(nkey)
-	claims.Name, claims.Audience = user, loginAccount
+	claims.Name, claims.Audience = p.User, account
 	claims.Pub.Allow, claims.Sub.Allow = p.Publish, p.Subscribe
 	return claims.Encode(issuer)
 }

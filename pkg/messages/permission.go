@@ -15,6 +15,9 @@ const (
 	RoleAgent        Role = "agent"        // each agent has its own identity, see AgentPermission
 )
 
+// UserInfoSubject is where the bus tells who one is.
+const UserInfoSubject = "$SYS.REQ.USER.INFO"
+
 // LoginSubject is where the bus asks who may log in as an agent.
 const LoginSubject = "$SYS.REQ.USER.AUTH"
 
@@ -22,6 +25,7 @@ const LoginSubject = "$SYS.REQ.USER.AUTH"
 // answer whoever asked it, and only them.
 type Permission struct {
 	Role      Role     `json:"role"`
+	User      string   `json:"user,omitempty"` // of an agent: its id
 	Publish   []string `json:"publish"`
 	Subscribe []string `json:"subscribe"`
 	Respond   bool     `json:"respond,omitempty"`
@@ -49,7 +53,7 @@ func Permissions() []Permission {
 		cpi      = each(CPIMethods(), func(m string) string { return ServiceSubject("*", m) })
 	)
 	agent := AgentPermission("*")
-	agent.Role = RoleAgent
+	agent.User = ""
 	return []Permission{
 		{Role: RoleAdmin, Publish: []string{">"}, Subscribe: []string{">"}},
 		{
@@ -96,7 +100,7 @@ func Permissions() []Permission {
 		{
 			Role: RoleRegistry,
 			Publish: join(
-				[]string{"$KV." + BucketSettings + ".>", "$KV." + BucketIdentity + ".>", EventSubject("*", ServiceRegistry, "*")},
+				[]string{"$KV." + BucketSettings + ".>", "$KV." + BucketIdentity + ".>", EventSubject("*", ServiceRegistry, "*"), UserInfoSubject},
 				reading(settings, identity),
 			),
 			Subscribe: join([]string{ServiceSubject(ServiceRegistry, "*"), services, LoginSubject}, inbox(RoleRegistry)),
@@ -120,19 +124,23 @@ func Permissions() []Permission {
 // system account: find an agent's connections and cut them.
 func WardenPermission() Permission {
 	return Permission{
-		Publish:   []string{WardenFindSubject, "$SYS.REQ.SERVER.*.KICK"},
+		Publish:   []string{WardenFindSubject, WardenCountSubject, "$SYS.REQ.SERVER.*.KICK"},
 		Subscribe: inbox(RoleRegistry),
 	}
 }
 
-// WardenFindSubject asks every server of the bus for its connections.
-const WardenFindSubject = "$SYS.REQ.SERVER.PING.CONNZ"
+// The warden asks every server of the bus for its connections, and how many
+// servers there are.
+const (
+	WardenFindSubject  = "$SYS.REQ.SERVER.PING.CONNZ"
+	WardenCountSubject = "$SYS.REQ.SERVER.PING.STATSZ"
+)
 
 // AgentPermission is what one agent may do: speak for itself, hear what is for
 // it, and nothing else.
 func AgentPermission(agentID string) Permission {
 	return Permission{
-		Role: RoleAgent,
+		Role: RoleAgent, User: agentID,
 		Publish: []string{
 			HeartbeatSubject(agentID), AlertSubject(agentID), ShutdownSubject(agentID),
 			ReplySubject("*", agentID, "*"),

@@ -112,9 +112,12 @@ type SettingsDelete struct {
 
 // IdentityCreate asks for the identity that an agent logs in to the bus with. It
 // is made once: a repeat gets the same, and one that was revoked is refused.
+// Lasting asks for the credential that takes the place of the first, which rides
+// in the VM's user data; it ends the first when it is used.
 type IdentityCreate struct {
 	AgentID string `json:"agent_id"`
 	Asker   string `json:"asker"` // public curve key
+	Lasting bool   `json:"lasting,omitempty"`
 }
 
 // IdentityReply holds an Identity.
@@ -122,10 +125,14 @@ type IdentityReply struct {
 	Identity *Sealed `json:"identity"`
 }
 
-// Identity is what one agent logs in with.
+// Identity is what one agent logs in with. Where the bus speaks TLS it has a
+// certificate, too, which is enough alone: BOSH's agents bring no password.
 type Identity struct {
-	User     string `json:"user"` // the agent id
-	Password string `json:"password"`
+	User        string `json:"user"` // the agent id
+	Password    string `json:"password"`
+	Certificate string `json:"certificate,omitempty"` // PEM, as the next two
+	PrivateKey  string `json:"private_key,omitempty"`
+	CA          string `json:"ca,omitempty"`
 }
 
 // IdentityRevoke ends an agent's identity for ever and cuts its connections. An

@@ -61,11 +61,11 @@ func letIn(t *testing.T, dir, url, password string) {
 	go func() {
 		done <- conn.ServeLogins(ctx, bus.Logins{
 			IssuerFile: embed.IssuerFile(keys),
-			Check: func(_ context.Context, user, given string) (messages.Permission, error) {
-				if given != password {
+			Check: func(_ context.Context, l bus.Login) (messages.Permission, error) {
+				if l.Password != password {
 					return messages.Permission{}, errors.New("wrong password")
 				}
-				return messages.AgentPermission(user), nil
+				return messages.AgentPermission(l.User), nil
 			},
 		}, func() { close(ready) })
 	}()

@@ -60,11 +60,11 @@ func serveLogins(t *testing.T, dir, url string) {
 	go func() {
 		done <- c.ServeLogins(ctx, bus.Logins{
 			IssuerFile: embed.IssuerFile(filepath.Join(dir, "keys")),
-			Check: func(_ context.Context, user, password string) (messages.Permission, error) {
-				if user != "a1" || password != "marker-secret" {
+			Check: func(_ context.Context, l bus.Login) (messages.Permission, error) {
+				if l.User != "a1" || l.Password != "marker-secret" {
 					return messages.Permission{}, errors.New("no such agent")
 				}
-				return messages.AgentPermission(user), nil
+				return messages.AgentPermission(l.User), nil
 			},
 		}, func() { close(ready) })
 	}()

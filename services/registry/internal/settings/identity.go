@@ -7,65 +7,112 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/microbosh/microbosh/pkg/bus"
+	"github.com/microbosh/microbosh/pkg/cert"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/pkg/seal"
 )
 
 const maxUser = 128
 
-// Identities keeps what agents log in to the bus with. A revoked one stays, as a
-// mark: a late repeat of its creation must not bring it back.
+// Identities keeps what agents log in to the bus with: a first credential, which
+// anybody on the VM can read in its user data, and the lasting one that the
+// agent is told over the bus. The first login with the lasting one ends the
+// first. A revoked identity stays, as a mark: a late repeat of its creation must
+// not bring it back.
 type Identities struct {
-	bucket Bucket
-	ring   *seal.Ring
-	cut    func(ctx context.Context, user string) error
+	bucket    Bucket
+	ring      *seal.Ring
+	authority *cert.Authority // of agents; nil where the bus speaks no TLS
+	bundle    []byte          // the authorities of the bus, PEM
+	cut       func(ctx context.Context, user string) error
 }
 
 // login is the value in the bucket.
 type login struct {
-	Sealed  *messages.Sealed `json:"sealed,omitempty"` // a messages.Identity
+	Sealed  *messages.Sealed `json:"sealed,omitempty"` // credentials
+	Swapped bool             `json:"swapped,omitempty"`
 	Revoked bool             `json:"revoked,omitempty"`
 }
 
-// Create makes the identity of an agent, or gives the one that is there.
-func (i *Identities) Create(ctx context.Context, agentID string) (messages.Identity, error) {
-	id, err := i.get(ctx, agentID)
-	if !errors.Is(err, bus.ErrNone) {
-		return id, err
+type credentials struct {
+	First   messages.Identity `json:"first"`
+	Lasting messages.Identity `json:"lasting"`
+}
+
+// known is an identity that is in force.
+type known struct {
+	login
+	credentials
+	revision uint64
+}
+
+// Create makes the identity of an agent, or finds the one that is there, and
+// gives its first or its lasting credential.
+func (i *Identities) Create(ctx context.Context, agentID string, lasting bool) (messages.Identity, error) {
+	have, err := i.get(ctx, agentID)
+	if errors.Is(err, bus.ErrNone) && !lasting {
+		have.credentials, err = i.make(ctx, agentID)
+		if errors.Is(err, bus.ErrConflict) { // somebody was faster
+			have, err = i.get(ctx, agentID)
+		}
 	}
-	fresh := messages.Identity{User: agentID, Password: rand.Text()}
-	box, err := i.ring.Seal(i.ring.Public(), fresh)
+	if errors.Is(err, bus.ErrNone) {
+		err = messages.Errorf(messages.CodeBusDenied, "the agent %s was never given an identity", agentID).
+			WithHint("deploy with --recreate for a VM that has one")
+	}
+	if lasting {
+		return have.Lasting, err
+	}
+	return have.First, err
+}
+
+func (i *Identities) make(ctx context.Context, agentID string) (credentials, error) {
+	var c credentials
+	var err error
+	for _, one := range []struct {
+		into  *messages.Identity
+		first bool
+	}{{&c.First, true}, {&c.Lasting, false}} {
+		*one.into = messages.Identity{User: agentID, Password: rand.Text()}
+		if i.authority == nil {
+			continue
+		}
+		pair, err := i.authority.Client(cert.AgentName(agentID, one.first), cert.AgentLife, time.Now())
+		if err != nil {
+			return c, err
+		}
+		one.into.Certificate, one.into.PrivateKey, one.into.CA = string(pair.Certificate), string(pair.Key), string(i.bundle)
+	}
+	box, err := i.ring.Seal(i.ring.Public(), c)
 	if err != nil {
-		return messages.Identity{}, err
+		return c, err
 	}
-	value, err := json.Marshal(login{Sealed: box})
+	_, err = i.put(ctx, agentID, login{Sealed: box}, 0)
+	return c, err
+}
+
+func (i *Identities) put(ctx context.Context, agentID string, l login, revision uint64) (uint64, error) {
+	value, err := json.Marshal(l)
 	if err != nil {
-		return messages.Identity{}, fmt.Errorf("cannot encode the identity of %s: %w", agentID, err)
+		return 0, fmt.Errorf("cannot encode the identity of %s: %w", agentID, err)
 	}
-	_, err = i.bucket.Put(ctx, agentID, value, 0)
-	if errors.Is(err, bus.ErrConflict) { // somebody was faster
-		return i.get(ctx, agentID)
-	}
-	return fresh, err
+	return i.bucket.Put(ctx, agentID, value, revision)
 }
 
 // Revoke ends an identity for ever and cuts its connections.
 func (i *Identities) Revoke(ctx context.Context, agentID string) error {
-	if err := known(agentID); err != nil {
+	if err := checkID(agentID); err != nil {
 		return err
-	}
-	value, err := json.Marshal(login{Revoked: true})
-	if err != nil {
-		return fmt.Errorf("cannot encode the identity of %s: %w", agentID, err)
 	}
 	for range replaceTries {
 		have, err := i.bucket.Get(ctx, agentID)
 		if err != nil && !errors.Is(err, bus.ErrNone) {
 			return err
 		}
-		_, err = i.bucket.Put(ctx, agentID, value, have.Revision)
+		_, err = i.put(ctx, agentID, login{Revoked: true}, have.Revision)
 		if err == nil {
 			return i.cut(ctx, agentID)
 		}
@@ -76,46 +123,86 @@ func (i *Identities) Revoke(ctx context.Context, agentID string) error {
 	return messages.Errorf(messages.CodeConflict, "the identity of %s is written by others all the time", agentID)
 }
 
-// Check tells what a user may do who comes with a password.
-func (i *Identities) Check(ctx context.Context, user, password string) (messages.Permission, error) {
-	refused := messages.Errorf(messages.CodeBusDenied, "no agent has this name and password, or its VM was deleted")
-	id, err := i.get(ctx, user)
-	if err != nil || subtle.ConstantTimeCompare([]byte(id.Password), []byte(password)) != 1 {
+// Check tells what somebody may do who logs in with a password, or with a
+// certificate alone as BOSH's agents do.
+func (i *Identities) Check(ctx context.Context, l bus.Login) (messages.Permission, error) {
+	refused := messages.Errorf(messages.CodeBusDenied, "no agent has this name and password or certificate, or its VM was deleted")
+	named, first := cert.ParseAgentName(l.Certificate)
+	user := l.User
+	switch {
+	case user == "" && l.Password == "":
+		user = named
+	case named != "" && named != user: // one agent's certificate with another's name
 		return messages.Permission{}, refused
+	}
+	have, err := i.get(ctx, user)
+	if err != nil {
+		return messages.Permission{}, refused
+	}
+	if l.User != "" {
+		lasting := same(have.Lasting.Password, l.Password)
+		if first = same(have.First.Password, l.Password); !first && !lasting {
+			return messages.Permission{}, refused
+		}
+	}
+	if first && have.Swapped {
+		return messages.Permission{}, messages.Errorf(messages.CodeBusDenied, "the agent %s was given another credential since this one", user)
+	}
+	if !first && !have.Swapped {
+		if err := i.swap(ctx, user, have); err != nil {
+			return messages.Permission{}, err
+		}
 	}
 	return messages.AgentPermission(user), nil
 }
 
+func same(a, b string) bool {
+	return a != "" && subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
+}
+
+// swap ends the first credential, and whatever is connected with it.
+func (i *Identities) swap(ctx context.Context, agentID string, have known) error {
+	have.Swapped = true
+	_, err := i.put(ctx, agentID, have.login, have.revision)
+	if errors.Is(err, bus.ErrConflict) { // swapped or revoked meanwhile: the agent tries again
+		return messages.Errorf(messages.CodeConflict, "the identity of %s was written by somebody else meanwhile", agentID)
+	}
+	if err != nil {
+		return err
+	}
+	return i.cut(ctx, agentID)
+}
+
 // get reads an identity; bus.ErrNone when there never was one.
-func (i *Identities) get(ctx context.Context, agentID string) (messages.Identity, error) {
-	if err := known(agentID); err != nil {
-		return messages.Identity{}, err
+func (i *Identities) get(ctx context.Context, agentID string) (known, error) {
+	if err := checkID(agentID); err != nil {
+		return known{}, err
 	}
 	e, err := i.bucket.Get(ctx, agentID)
 	if err != nil {
-		return messages.Identity{}, err
+		return known{}, err
 	}
-	var have login
-	if err := json.Unmarshal(e.Value, &have); err != nil {
-		return messages.Identity{}, messages.Errorf(messages.CodeMalformed, "what is stored as the identity of %s cannot be read", agentID)
+	have := known{revision: e.Revision}
+	if err := json.Unmarshal(e.Value, &have.login); err != nil {
+		return known{}, messages.Errorf(messages.CodeMalformed, "what is stored as the identity of %s cannot be read", agentID)
 	}
 	if have.Revoked {
-		return messages.Identity{}, messages.Errorf(messages.CodeBusDenied, "the identity of the agent %s was revoked", agentID).
+		return known{}, messages.Errorf(messages.CodeBusDenied, "the identity of the agent %s was revoked", agentID).
 			WithHint("its VM was deleted; deploy again for a new one")
 	}
-	var id messages.Identity
-	if err := i.ring.Open(have.Sealed, &id); err != nil {
-		return messages.Identity{}, fmt.Errorf("cannot open the identity of %s: %w", agentID, err)
+	if err := i.ring.Open(have.Sealed, &have.credentials); err != nil {
+		return known{}, fmt.Errorf("cannot open the identity of %s: %w", agentID, err)
 	}
-	if id.User != agentID || id.Password == "" {
-		return messages.Identity{}, messages.Errorf(messages.CodeSealUnreadable, "what is stored as the identity of %s was sealed under another name", agentID).
+	if have.First.User != agentID || have.First.Password == "" {
+		return known{}, messages.Errorf(messages.CodeSealUnreadable, "what is stored as the identity of %s was sealed under another name", agentID).
 			WithHint("somebody wrote to the bucket %s past the registry; deploy again", messages.BucketIdentity)
 	}
-	return id, nil
+	return have, nil
 }
 
-// known refuses what cannot be an agent id, before it becomes part of a subject.
-func known(agentID string) error {
+// checkID refuses what cannot be an agent id, before it becomes part of a
+// subject.
+func checkID(agentID string) error {
 	if len(agentID) > maxUser {
 		return messages.Errorf(messages.CodeInvalidName, "an agent id of %d bytes is too long", len(agentID))
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/microbosh/microbosh/pkg/bus"
+	"github.com/microbosh/microbosh/pkg/cert"
 	"github.com/microbosh/microbosh/pkg/daemon"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/pkg/seal"
@@ -89,6 +91,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer warden.Close()
 	ids := &Identities{bucket: bucket, ring: ring, cut: warden.Cut}
+	if ids.authority, ids.bundle, err = agentAuthority(o.Keys); err != nil {
+		return err
+	}
 
 	group, ctx := errgroup.WithContext(ctx)
 	open, asked := make(chan struct{}), make(chan struct{})
@@ -127,6 +132,23 @@ func Run(ctx context.Context, o Options) error {
 		return nil
 	})
 	return group.Wait()
+}
+
+// agentAuthority is what signs the certificates of agents, and the authorities
+// that they trust; nil where the bus speaks no TLS.
+func agentAuthority(keys string) (*cert.Authority, []byte, error) {
+	authority, err := cert.OpenAuthority(keys, cert.AgentAuthority)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read what signs the agents' certificates: %w", err)
+	}
+	bundle, err := os.ReadFile(bus.CAFile(keys))
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the authorities of the bus: %w", err)
+	}
+	return authority, bundle, nil
 }
 
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {

@@ -88,7 +88,7 @@ func (s *service) createIdentity(ctx context.Context, body []byte) (any, error) 
 	if err := decode(body, &r); err != nil {
 		return nil, err
 	}
-	id, err := s.ids.Create(ctx, r.AgentID)
+	id, err := s.ids.Create(ctx, r.AgentID, r.Lasting)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (s *service) createIdentity(ctx context.Context, body []byte) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	s.log.Info().Str("agent", r.AgentID).Msg("identity given")
+	s.log.Info().Str("agent", r.AgentID).Bool("lasting", r.Lasting).Msg("identity given")
 	return messages.IdentityReply{Identity: box}, nil
 }
 
