@@ -100,14 +100,25 @@ func TestLeak(t *testing.T) {
 
 	write(l.Manifest, hiding(l, 1024, ""))
 	run(0, "deploy", l.Stemcell, "-n")
-	secrets = append(secrets, agentPasswords(t, l)...)
+	first, all := agentCredentials(t, l)
+	secrets = append(secrets, all...)
+	for user, password := range first {
+		conn, err := bus.Connect(t.Context(), bus.Options{URL: l.BusURL(), User: user, Password: password})
+		if messages.CodeOf(err) != messages.CodeBusDenied {
+			t.Errorf("the credential in the user data of %s is still good: %v", user, err)
+			if err == nil {
+				conn.Close()
+			}
+		}
+	}
 	watch.also(secrets...)
 	run(0, "deploy", l.Stemcell, "-n", "--update", "--json")
 	write(l.Manifest, hiding(l, 2048, "-changed"))
 	run(10, "plan", l.Stemcell)
 	run(10, "plan", l.Stemcell, "--json")
 	run(0, "deploy", l.Stemcell, "-n", "--update", "--json")
-	for _, password := range agentPasswords(t, l) {
+	_, all = agentCredentials(t, l)
+	for _, password := range all {
 		if !slices.Contains(secrets, password) {
 			secrets = append(secrets, password)
 		}
@@ -183,13 +194,13 @@ func readAll(t *testing.T, conn *bus.Conn) string {
 	return b.String()
 }
 
-var mbus = regexp.MustCompile(`nats://bm-[-0-9a-f]+:([A-Z2-7]+)@`)
+var mbus = regexp.MustCompile(`nats://(bm-[-0-9a-f]+):([A-Z2-7]+)@`)
 
-// agentPasswords are those that the VMs were given, out of what devcloud keeps.
-func agentPasswords(t *testing.T, l *lab.Lab) []string {
+// agentCredentials are those in the user data of VMs, by user, and all passwords
+// that agents keep, out of what devcloud has.
+func agentCredentials(t *testing.T, l *lab.Lab) (first map[string]string, all []string) {
 	t.Helper()
-	seen := map[string]bool{}
-	var all []string
+	first = map[string]string{}
 	err := filepath.WalkDir(filepath.Join(l.State(), "devcloud"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".json") || !d.Type().IsRegular() {
 			return nil // a running VM's files come and go
@@ -199,9 +210,9 @@ func agentPasswords(t *testing.T, l *lab.Lab) []string {
 			return nil
 		}
 		for _, m := range mbus.FindAllSubmatch(b, -1) {
-			if password := string(m[1]); !seen[password] {
-				seen[password] = true
-				all = append(all, password)
+			all = append(all, string(m[2]))
+			if filepath.Base(path) != "update_settings.json" {
+				first[string(m[1])] = string(m[2])
 			}
 		}
 		return nil
@@ -209,10 +220,10 @@ func agentPasswords(t *testing.T, l *lab.Lab) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all) == 0 {
-		t.Fatal("no VM was given an identity")
+	if len(first) == 0 || len(all) <= len(first) {
+		t.Fatal("no VM was given an identity, and another on first contact")
 	}
-	return all
+	return first, all
 }
 
 // processes looks at what everybody on the machine can see of the lab's

@@ -223,6 +223,16 @@ func (l *Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// BusURL is where the bus listens.
+func (l *Lab) BusURL() string {
+	l.t.Helper()
+	url, err := embed.ReadAddress(l.state)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return url
+}
+
 // Connect connects with a role's identity for the length of the test.
 func (l *Lab) Connect(role string) *bus.Conn {
 	l.t.Helper()

@@ -3,6 +3,7 @@ package steps
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/microbosh/microbosh/pkg/messages"
@@ -47,6 +48,12 @@ func (x *Session) createVM(ctx context.Context, c Call) (any, error) {
 	}
 	var out messages.CreateVMOutputs
 	err = x.command(ctx, c, messages.MethodCreateVM, args, &out)
+	if errors.As(err, new(refusal)) { // there will never be this VM
+		if gone := x.revoke(ctx, in.AgentID); gone != nil {
+			return nil, fmt.Errorf("%w; and %w", err, gone)
+		}
+		return nil, err
+	}
 	return out, err
 }
 

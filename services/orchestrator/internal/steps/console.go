@@ -126,11 +126,14 @@ func (x *Session) secrets(ctx context.Context, agentID string) ([]string, error)
 	collect(x.Manifest.Env)
 	collect(x.Manifest.Cloud.Properties)
 	collect(x.Manifest.ApplySpec)
-	mbus, err := x.mbusOf(ctx, agentID)
+	mbus, id, err := x.mbusOf(ctx, agentID)
 	if err != nil {
 		return nil, err
 	}
 	collect(mbus)
+	for line := range strings.Lines(id.PrivateKey) {
+		collect(strings.TrimSpace(line))
+	}
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
 	return all, nil
 }

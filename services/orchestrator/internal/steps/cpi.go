@@ -167,11 +167,12 @@ func (x *Session) sealToCPI(ctx context.Context, agentID string, args json.RawMe
 	}
 	secrets := messages.StepSecrets{Args: args, Properties: properties}
 	if agentID != "" {
-		if secrets.Env, err = json.Marshal(x.Manifest.Env); err != nil {
-			return nil, fmt.Errorf("cannot seal for the CPI: %w", err)
-		}
-		if secrets.Mbus, err = x.mbusOf(ctx, agentID); err != nil {
+		var id messages.Identity
+		if secrets.Mbus, id, err = x.mbusOf(ctx, agentID); err != nil {
 			return nil, err
+		}
+		if secrets.Env, err = x.envOf(id); err != nil {
+			return nil, fmt.Errorf("cannot seal for the CPI: %w", err)
 		}
 	}
 	return x.Ring.Seal(to, secrets)
@@ -185,12 +186,17 @@ func readResult(m bus.Msg) (messages.Result, bool) {
 	return result, true
 }
 
+// refusal is the CPI's last word: the step left nothing behind.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
 func finish(result messages.Result, outputs any) error {
 	if result.Status == messages.ResultFailed {
 		if result.Error == nil {
-			return messages.Errorf(messages.CodeInternal, "the CPI failed %s without saying why", result.Method)
+			result.Error = messages.Errorf(messages.CodeInternal, "the CPI failed %s without saying why", result.Method)
 		}
-		return result.Error
+		return refusal{result.Error}
 	}
 	if outputs == nil {
 		return nil

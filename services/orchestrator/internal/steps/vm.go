@@ -23,7 +23,10 @@ func (x *Session) awaitPong(ctx context.Context, c Call) error {
 }
 
 func (x *Session) waitAgent(ctx context.Context, c Call) (any, error) {
-	return nil, x.silent(ctx, c, x.awaitPong(ctx, c))
+	if err := x.silent(ctx, c, x.awaitPong(ctx, c)); err != nil {
+		return nil, err
+	}
+	return nil, x.swap(ctx, c)
 }
 
 // mountDisk tells the agent where the disk is, has it mounted and makes sure
