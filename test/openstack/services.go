@@ -39,16 +39,19 @@ func (s *stack) services(ctx context.Context) error {
 	if err := s.fillIdentity(ctx); err != nil {
 		return err
 	}
-	if err := s.hypervisor(ctx); err != nil {
-		return err
-	}
 	for _, d := range []struct{ name, config string }{
 		{"neutron-server", "neutron"}, {"nova-conductor", "nova"}, {"nova-api", "nova"}, {"cinder-volume", "cinder"}, {"nova-scheduler", "nova"},
-		{"cinder-api", "cinder"}, {"cinder-scheduler", "cinder"}, {"nova-compute", "nova"},
+		{"cinder-api", "cinder"}, {"cinder-scheduler", "cinder"},
 	} {
 		if err := s.daemon(d.name, nil, d.name, "--config-file", etc(d.config)); err != nil {
 			return err
 		}
+	}
+	if err := s.hypervisor(ctx); err != nil {
+		return err
+	}
+	if err := s.daemon("nova-compute", nil, "nova-compute", "--config-file", etc("nova")); err != nil {
+		return err
 	}
 	for _, d := range []struct {
 		name string

@@ -98,6 +98,10 @@ func (s *stack) hypervisor(ctx context.Context) error {
 	if err := s.daemon("libvirtd", nil, "unshare", "-m", "sh", "-ec", binds.String()+"exec libvirtd -p "+s.path("libvirt", "run", "libvirtd.pid")); err != nil {
 		return err
 	}
+	// An agent that finds no server asks again only after a minute.
+	if err := s.until(ctx, "neutron-server", answering(s.URL(s.Neutron)+"/")); err != nil {
+		return err
+	}
 	neutron := s.path("etc", "neutron.conf")
 	if err := s.daemon("neutron-linuxbridge-agent", nil, "neutron-linuxbridge-agent", "--config-file", neutron, "--config-file", s.path("etc", "linuxbridge.ini")); err != nil {
 		return err
@@ -189,7 +193,7 @@ func (s *stack) sweep(ctx context.Context) error {
 		}
 	}
 	out, err := exec.CommandContext(ctx, "mariadb", "-N", "-S", s.socket(), "-u", "root", "-e",
-		"select id from neutron.networks union select id from neutron.routers").Output()
+		"select id from neutron.networks union select id from neutron.routers union select id from neutron.ports").Output()
 	if err != nil {
 		return fmt.Errorf("cannot list the networks to remove: %w", err)
 	}
@@ -203,7 +207,7 @@ func (s *stack) sweep(ctx context.Context) error {
 			}
 		}
 		const long = 11 // as Neutron cuts it
-		links = append(links, "brq"+id[:min(len(id), long)])
+		links = append(links, "brq"+id[:min(len(id), long)], "tap"+id[:min(len(id), long)])
 	}
 	for _, link := range links {
 		if _, err := os.Stat("/sys/class/net/" + link); err == nil {

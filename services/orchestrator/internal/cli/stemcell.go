@@ -120,7 +120,11 @@ func (a *app) buildBootable(ctx context.Context, f buildFlags, disk string, o st
 		}
 		f.cache = filepath.Join(dir, "microbosh", "stemcell")
 	}
-	files, spec, err := stemcell.DevRelease(o).Files()
+	release, err := recipe.Release(o.Version, filepath.Dir(o.Agent))
+	if err != nil {
+		return err
+	}
+	files, spec, err := release.Files()
 	if err != nil {
 		return err
 	}
