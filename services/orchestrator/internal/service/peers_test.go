@@ -222,6 +222,14 @@ func (l *lab) agent(m bus.Msg) {
 		value = disks
 	case "apply", "stop":
 		value = messages.AgentTask{AgentTaskID: "task-" + r.Method, State: "running"}
+	case "get_state": // as an agent whose start returns at once
+		l.mu.Lock()
+		state := "starting"
+		if l.asked["get_state"]%3 == 0 {
+			state = "running"
+		}
+		l.mu.Unlock()
+		value = map[string]any{"job_state": state, "processes": []any{}}
 	case "get_task":
 		value = "done"
 	}

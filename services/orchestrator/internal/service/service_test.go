@@ -43,6 +43,11 @@ func TestLife(t *testing.T) {
 	if got := l.things(); got != 3 {
 		t.Errorf("%d things in the cloud, want image, server, volume", got)
 	}
+	l.mu.Lock()
+	if got := l.asked["get_state"]; got != 6 { // in both runs until the jobs ran
+		t.Errorf("get_state was asked %d times, want 6", got)
+	}
+	l.mu.Unlock()
 	done := l.want(l.send(messages.VerbCreate, "s2", 8192), messages.OutcomeFailed)
 	if done.Error == nil || done.Error.Code != messages.CodeInstanceExists {
 		t.Errorf("create over what exists: %+v", done.Error)

@@ -133,12 +133,16 @@ func (x *Session) apply(ctx context.Context, c Call) (any, error) {
 	return nil, err
 }
 
-// start runs the jobs' scripts around the start where the agent can.
+// start runs the jobs' scripts around the start where the agent can, the later
+// ones once the jobs run.
 func (x *Session) start(ctx context.Context, c Call) (any, error) {
 	if err := x.optional(ctx, c, "run_script", "pre-start", map[string]any{}); err != nil {
 		return nil, err
 	}
 	if _, err := x.ask(ctx, c, "start"); err != nil {
+		return nil, err
+	}
+	if err := x.awaitRunning(ctx, c); err != nil {
 		return nil, err
 	}
 	return nil, x.optional(ctx, c, "run_script", "post-start", map[string]any{})
