@@ -69,7 +69,8 @@ type AgentCall struct {
 	Deployment string  `json:"deployment"`
 	Method     string  `json:"method"`
 	Arguments  *Sealed `json:"arguments,omitempty"`
-	Asker      string  `json:"asker"` // public curve key
+	Mbus       *Sealed `json:"mbus,omitempty"` // an https:// mbus with its credentials: the agent is called there, not on the bus
+	Asker      string  `json:"asker"`          // public curve key
 }
 
 // AgentCallReply holds the agent's AgentReply.

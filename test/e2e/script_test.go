@@ -13,7 +13,8 @@ import (
 
 // TestScripts runs the command line against a whole system, as people do. Each
 // script has one of its own; those whose name begins with alone- have only a
-// cloud, and their commands start what they need.
+// cloud, and their commands start what they need; with https- the agent is
+// called, instead of coming to the bus.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	bin := lab.Programs(t)
@@ -25,9 +26,12 @@ func TestScripts(t *testing.T) {
 				tb = t
 			}
 			var l *lab.Lab
-			if strings.Contains(filepath.Base(e.WorkDir), "script-alone-") {
+			switch name := filepath.Base(e.WorkDir); {
+			case strings.Contains(name, "script-alone-"):
 				l = lab.Alone(tb, lab.Options{})
-			} else {
+			case strings.Contains(name, "script-https-"):
+				l = lab.New(tb, lab.Options{Mbus: "https://vcap:" + lab.Marker + "-mbus@0.0.0.0:6868"})
+			default:
 				l = lab.New(tb, lab.Options{})
 			}
 			l.BuildStemcell()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/microbosh/microbosh/pkg/manifest"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/pkg/seal"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/steps"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/ui"
 )
 
@@ -82,10 +84,14 @@ func (s *session) message(ctx context.Context, d chosen, id, method string, argu
 	if err != nil {
 		return nil, err
 	}
+	call := messages.AgentCall{ID: id, Deployment: d.manifest.Name, Method: method, Arguments: sealed, Asker: ring.Public()}
+	if mbus := steps.Mbus(d.manifest); strings.HasPrefix(mbus, "https://") {
+		if call.Mbus, err = ring.Seal(to, mbus); err != nil {
+			return nil, err
+		}
+	}
 	var answer messages.AgentCallReply
-	err = s.call(ctx, messages.ServiceSubject(messages.ServiceOrchestrator, messages.SvcAgent), messages.AgentCall{
-		ID: id, Deployment: d.manifest.Name, Method: method, Arguments: sealed, Asker: ring.Public(),
-	}, &answer)
+	err = s.call(ctx, messages.ServiceSubject(messages.ServiceOrchestrator, messages.SvcAgent), call, &answer)
 	if err != nil {
 		return nil, err
 	}

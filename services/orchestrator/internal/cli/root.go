@@ -47,7 +47,7 @@ func (a *app) root() *cobra.Command {
 	)
 	for _, c := range []*cobra.Command{
 		a.deploymentCommand(), a.planCommand(), a.deployCommand(), a.deleteCommand(), a.stopCommand(), a.startCommand(), a.statusCommand(), a.deploymentsCommand(),
-		a.watchCommand(), a.eventsCommand(), a.historyCommand(), a.cancelCommand(), a.agentCommand(),
+		a.watchCommand(), a.eventsCommand(), a.logsCommand(), a.consoleCommand(), a.historyCommand(), a.cancelCommand(), a.agentCommand(),
 	} {
 		c.GroupID = "deployment"
 		root.AddCommand(c)

@@ -134,7 +134,13 @@ func (e endpoints) agent(ctx context.Context, r messages.AgentCall) (any, error)
 			return nil, err
 		}
 	}
-	reply, err := e.steps.Message(ctx, *log.State.VM, r.ID, r.Method, arguments)
+	var mbus string
+	if !r.Mbus.Empty() {
+		if err := e.ring.Open(r.Mbus, &mbus); err != nil {
+			return nil, err
+		}
+	}
+	reply, err := e.steps.Message(ctx, *log.State.VM, mbus, messages.AgentRequest{Method: r.Method, Arguments: arguments, StepID: r.ID})
 	if err != nil {
 		return nil, err
 	}

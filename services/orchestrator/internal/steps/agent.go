@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/microbosh/microbosh/pkg/manifest"
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
@@ -46,17 +47,19 @@ func (x *Session) openAgent(ctx context.Context, c Call) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	var t transport
-	if strings.HasPrefix(mbus, "https://") {
-		t, err = newHTTPS(mbus, vm.IP, x.Director)
-	} else {
-		t, err = newNATS(ctx, x.Conn, vm.AgentID, x.Director)
-	}
+	t, err := x.transport(ctx, *vm, mbus)
 	if err != nil {
 		return nil, err
 	}
 	x.agent = &agent{id: vm.AgentID, transport: t}
 	return x.agent, nil
+}
+
+func (s *Steps) transport(ctx context.Context, vm messages.VM, mbus string) (transport, error) {
+	if strings.HasPrefix(mbus, "https://") {
+		return newHTTPS(mbus, vm.IP, s.Director)
+	}
+	return newNATS(ctx, s.Conn, vm.AgentID, s.Director)
 }
 
 // exception is an agent's refusal.
@@ -249,12 +252,7 @@ func agentError(method, agentID string, err error) error {
 // deploys, at its advertised address, where each agent has its own identity:
 // own.
 func (x *Session) mbus() (target string, own bool, err error) {
-	given := defaultMbus
-	if agent, ok := x.Manifest.Cloud.Properties["agent"].(map[string]any); ok {
-		if s, ok := agent["mbus"].(string); ok && s != "" {
-			given = s
-		}
-	}
+	given := Mbus(x.Manifest)
 	u, err := url.Parse(given)
 	if err != nil {
 		return "", false, messages.Errorf(messages.CodeManifestInvalid, "cloud.properties.agent.mbus is no URL")
@@ -270,29 +268,41 @@ func (x *Session) mbus() (target string, own bool, err error) {
 	return u.String(), true, nil
 }
 
+// Mbus is the mbus that a manifest names, with its credentials, else the
+// original's.
+func Mbus(m *manifest.Manifest) string {
+	if agent, ok := m.Cloud.Properties["agent"].(map[string]any); ok {
+		if s, ok := agent["mbus"].(string); ok && s != "" {
+			return s
+		}
+	}
+	return defaultMbus
+}
+
 // defaultMbus is the original's.
 const defaultMbus = "https://vcap:b00tstrap@0.0.0.0:6868"
 
 // messageWait is how long an agent may take to answer a person's message.
 const messageWait = 30 * time.Second
 
-// Message sends one message to a VM's agent over the bus and returns its reply
-// as it is; a task that it starts is not followed. A repeat under the same id is
-// one to the agent, too.
-func (s *Steps) Message(ctx context.Context, vm messages.VM, id, method string, arguments []json.RawMessage) (messages.AgentReply, error) {
+// Message sends one message to a VM's agent, at its https:// mbus or else over
+// the bus, and returns its reply as it is; a task that it starts is not followed.
+// A repeat under the same step id is one to the agent, too.
+func (s *Steps) Message(ctx context.Context, vm messages.VM, mbus string, request messages.AgentRequest) (messages.AgentReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, messageWait)
 	defer cancel()
-	client, err := newNATS(ctx, s.Conn, vm.AgentID, s.Director)
+	client, err := s.transport(ctx, vm, mbus)
 	if err != nil {
 		return messages.AgentReply{}, err
 	}
 	defer client.close()
-	if arguments == nil {
-		arguments = []json.RawMessage{}
+	request.Protocol = 3
+	if request.Arguments == nil {
+		request.Arguments = []json.RawMessage{}
 	}
-	request := messages.AgentRequest{Protocol: 3, Method: method, Arguments: arguments}
-	if !reads(method) {
-		request.StepID = id
+	method := request.Method
+	if reads(method) {
+		request.StepID = ""
 	}
 	reply, err := client.send(ctx, request)
 	if err != nil {

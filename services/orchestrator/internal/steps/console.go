@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/microbosh/microbosh/pkg/manifest"
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
@@ -74,9 +75,7 @@ func (x *Session) console(ctx context.Context, vm messages.VM) (string, error) {
 // the secrets that we know: a console is written by whoever is in the VM, and
 // the error goes into the journal.
 func lastLines(output string, secrets []string) string {
-	for _, secret := range secrets {
-		output = strings.ReplaceAll(output, secret, "...")
-	}
+	output = Redact(output, secrets)
 	var lines []string
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(strings.Map(func(r rune) rune {
@@ -96,9 +95,22 @@ func lastLines(output string, secrets []string) string {
 	return strings.Join(lines[max(0, len(lines)-consoleLines):], "\n")
 }
 
-// secrets are the manifest's texts that may be some, and the agent's mbus, the
-// longest first.
+// secrets are the manifest's, and the agent's mbus.
 func (x *Session) secrets(ctx context.Context, agentID string) ([]string, error) {
+	mbus, id, err := x.mbusOf(ctx, agentID)
+	if err != nil {
+		return nil, err
+	}
+	more := []string{mbus}
+	for line := range strings.Lines(id.PrivateKey) {
+		more = append(more, strings.TrimSpace(line))
+	}
+	return Secrets(x.Manifest, more...), nil
+}
+
+// Secrets are the texts of a manifest that may be some, and what else is given,
+// the longest first.
+func Secrets(m *manifest.Manifest, more ...string) []string {
 	var all []string
 	var collect func(any)
 	collect = func(v any) {
@@ -123,17 +135,20 @@ func (x *Session) secrets(ctx context.Context, agentID string) ([]string, error)
 			}
 		}
 	}
-	collect(x.Manifest.Env)
-	collect(x.Manifest.Cloud.Properties)
-	collect(x.Manifest.ApplySpec)
-	mbus, id, err := x.mbusOf(ctx, agentID)
-	if err != nil {
-		return nil, err
-	}
-	collect(mbus)
-	for line := range strings.Lines(id.PrivateKey) {
-		collect(strings.TrimSpace(line))
+	collect(m.Env)
+	collect(m.Cloud.Properties)
+	collect(m.ApplySpec)
+	for _, each := range more {
+		collect(each)
 	}
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
-	return all, nil
+	return all
+}
+
+// Redact cuts secrets out of a text.
+func Redact(text string, secrets []string) string {
+	for _, secret := range secrets {
+		text = strings.ReplaceAll(text, secret, "...")
+	}
+	return text
 }
