@@ -175,11 +175,11 @@ func (s *Step) yield(ctx context.Context) error {
 // tidy removes what this process made and the final entry does not name.
 func (s *Step) tidy(ctx context.Context) error {
 	for _, cid := range slices.Compact(s.made) {
-		if cid == s.entry.Result().CID || s.remove == nil {
+		if cid == s.entry.Result().CID || s.maker.Remove == nil {
 			continue
 		}
 		s.Log.Warn().Str("cid", cid).Msg("another CPI ended this step; what was made here is removed")
-		if err := s.remove(ctx, cid); err != nil {
+		if err := s.maker.Remove(ctx, cid); err != nil {
 			return fmt.Errorf("cannot remove %s, which lost against %s: %w", cid, s.entry.Result().CID, err)
 		}
 	}

@@ -50,7 +50,7 @@ type Maker struct {
 // or a new one. It may find it in any state. In between two requests that may
 // both take effect it waits for the settle window.
 func (s *Step) Create(ctx context.Context, m Maker) (string, error) {
-	s.remove = m.Remove
+	s.maker = m
 	for turn := 0; ; turn++ {
 		cid, err := s.find(ctx, m)
 		if cid != "" || err != nil {

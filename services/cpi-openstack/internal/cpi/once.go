@@ -3,6 +3,7 @@ package cpi
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/services/cpi-openstack/internal/ledger"
 )
+
+// abandonTimeout is how long it may take to remove what came to nothing.
+const abandonTimeout = 5 * time.Minute
 
 // Once is one method's work without a bus, for a CPI that is a process per
 // call. Nobody remembers what it did: who calls it owns what it names.
@@ -52,10 +56,35 @@ func (o Once) Run(ctx context.Context, method string) (json.RawMessage, error) {
 	if err := s.conclude(ctx); err != nil {
 		return nil, err
 	}
-	if result := s.entry.Result(); result.Status != messages.ResultDone {
-		return nil, result.Error
+	result := s.entry.Result()
+	if result.Status == messages.ResultDone {
+		return result.Outputs, nil
 	}
-	return s.entry.Result().Outputs, nil
+	if result.Status == messages.ResultUnsettled {
+		if err := s.abandon(ctx); err != nil {
+			return nil, messages.Errorf(result.Error.Code, "%s; what was made of it could not be removed: %v", result.Error.Message, err).
+				WithHint("look for what carries %s in its metadata or tags, and remove it by hand", o.Step)
+		}
+	}
+	return nil, result.Error
+}
+
+// abandon removes what the step made and its caller will never hear of.
+func (s *Step) abandon(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, abandonTimeout)
+	defer cancel()
+	for _, cid := range append(slices.Clone(s.made), s.entry.Result().CID) {
+		if cid == "" || s.maker.Remove == nil {
+			continue
+		}
+		if err := s.maker.Remove(limited, cid); err != nil {
+			return err
+		}
+	}
+	if s.maker.Undo == nil {
+		return nil
+	}
+	return s.maker.Undo(limited)
 }
 
 // slip is a ledger of one entry that ends with the process.

@@ -34,7 +34,7 @@ type Step struct {
 	window   time.Time // until then something posted may still appear
 	clean    bool      // nothing of this step is in the cloud
 	made     []string  // what this process made and did not remove
-	remove   func(ctx context.Context, cid string) error
+	maker    Maker     // of a create, once it began
 
 	mu   sync.Mutex
 	told time.Time // guarded by mu; when progress was last told

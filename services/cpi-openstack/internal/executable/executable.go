@@ -25,8 +25,10 @@ const (
 	// light marks the CID of an image that the cloud had before.
 	light = " light"
 
-	// deadline is long enough for an image of some GiB on a slow line.
-	deadline = 4 * time.Hour
+	// uploadTime is long enough for an image of some GiB on a slow line, workTime
+	// for whatever else while the cloud answers with errors that may pass.
+	uploadTime = 4 * time.Hour
+	workTime   = 15 * time.Minute
 
 	// maxLog bounds the answer's log; its end is kept.
 	maxLog = 1 << 20
@@ -165,15 +167,32 @@ func (w work) change(ctx context.Context, owner, step string, args any) (any, er
 		}
 		args = given
 	}
+	most := workTime + w.stateTimeout()
+	if w.call.Method == messages.MethodCreateStemcell {
+		most = uploadTime
+	}
 	once := cpi.Once{
 		Cloud: openstack.Name, Deployment: owner, Step: step, Args: args, Secrets: w.secrets,
-		Deadline: time.Now().Add(deadline), Log: w.log, Methods: w.cloud.Methods(),
+		Deadline: time.Now().Add(most), Log: w.log, Methods: w.cloud.Methods(),
 	}
 	out, err := once.Run(ctx, w.call.Method)
 	if err != nil {
 		return nil, err
 	}
 	return w.result(out)
+}
+
+// stateTimeout is how long the properties let the cloud take for one change.
+func (w work) stateTimeout() time.Duration {
+	var p struct {
+		OpenStack struct {
+			StateTimeout int `json:"state_timeout"`
+		} `json:"openstack"`
+	}
+	if json.Unmarshal(w.secrets.Properties, &p) != nil {
+		return 0 // who reads them for the cloud says what is wrong
+	}
+	return time.Duration(max(0, min(p.OpenStack.StateTimeout, 24*3600))) * time.Second
 }
 
 // result gives outputs the shape that the API version wants.

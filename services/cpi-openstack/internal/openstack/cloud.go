@@ -208,7 +208,11 @@ func (s *session) await(ctx context.Context, what, state string, ready func(cont
 	defer cancel()
 	err := cpi.Await(limited, seconds(s.OpenStack.PollInterval, longestPoll), ready)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return messages.Errorf(messages.CodeCloudTransient, "Timed out waiting for %s to be %s", what, state).
+		code := messages.CodeCloudTransient
+		if s.trusting {
+			code = messages.CodeDeadline // who calls a CPI as a process decides whether to try again
+		}
+		return messages.Errorf(code, "Timed out waiting for %s to be %s", what, state).
 			WithHint("it took more than %s; look at it in the cloud: a slow one needs a larger state_timeout", most)
 	}
 	return err
