@@ -120,7 +120,7 @@ var kinds = []struct{ kind, service, path, list string }{
 }
 
 // of lists everything of a deployment, by kind. A server's ports are its
-// deployment's.
+// deployment's. For a moment Nova still shows a server that it calls DELETED.
 func (c *client) of(uid string) map[string][]thing {
 	c.t.Helper()
 	out, servers := map[string][]thing{}, map[string]bool{}
@@ -133,7 +133,7 @@ func (c *client) of(uid string) map[string][]thing {
 		}
 		for _, item := range list {
 			mine := item.Metadata["microbosh-uid"] == uid || slices.Contains(item.Tags, uid) || strings.HasPrefix(item.Description, uid+"-") || servers[item.DeviceID]
-			if mine {
+			if mine && item.Status != "DELETED" {
 				out[k.kind] = append(out[k.kind], item)
 				servers[item.ID] = k.kind == "server"
 			}

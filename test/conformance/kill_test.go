@@ -23,6 +23,7 @@ func TestExactlyOne(t *testing.T) {
 		}
 		t.Logf("repeat with -conformance.seed=%d", seed)
 		k := &killer{rig: newRig(t, cloud), random: rand.New(rand.NewPCG(seed, 0)), calls: map[string]int{}}
+		defer func() { t.Logf("%d kills, at up to %v calls of a method", k.kills, k.calls) }()
 		k.round(func(string) (int, bool) { return 0, false }) // counts
 		if *killAll {
 			most := 0
@@ -43,7 +44,6 @@ func TestExactlyOne(t *testing.T) {
 				k.share()
 			}
 		}
-		t.Logf("%d kills, at up to %v calls of a method", k.kills, k.calls)
 	})
 }
 
