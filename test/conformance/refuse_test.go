@@ -21,8 +21,12 @@ func TestBadInput(t *testing.T) {
 func badInput(l *life) {
 	t, steps := l.t, lifeSteps()
 	l.allocate()
-	l.live(steps[0])
-	l.live(steps[1])
+	for _, method := range []string{messages.MethodCreateStemcell, messages.MethodCreateVM, messages.MethodCreateDisk, messages.MethodSnapshotDisk} {
+		l.liveOne(method)
+	}
+	l.refuseIDs()
+	l.liveOne(messages.MethodDeleteSnapshot)
+	l.liveOne(messages.MethodDeleteDisk)
 	nowhere := uuid.NewString()
 	vm := func(change func(*messages.CreateVMArgs)) func(string) any {
 		return func(id string) any {
@@ -32,6 +36,9 @@ func badInput(l *life) {
 			change(&args)
 			return args
 		}
+	}
+	own := func(text string) func(string) any {
+		return vm(func(a *messages.CreateVMArgs) { a.CloudProperties = json.RawMessage(text) })
 	}
 	disk := func(mib int, own string) func(string) any {
 		return func(id string) any {
@@ -44,13 +51,6 @@ func badInput(l *life) {
 		want         messages.Code
 		says         string
 	}{
-		{"no VM named", messages.MethodDeleteVM, messages.DeleteVMArgs{Owner: l.vmStep}, messages.CodeMalformed, "VM"},
-		{"no owner named", messages.MethodDeleteVM, messages.DeleteVMArgs{VMCID: l.vm}, messages.CodeMalformed, "owner"},
-		{"an id that is a path", messages.MethodDeleteVM, messages.DeleteVMArgs{VMCID: "../images", Owner: l.vmStep}, messages.CodeMalformed, "VM"},
-		{"another's VM", messages.MethodDeleteVM, messages.DeleteVMArgs{VMCID: l.vm, Owner: "nobody123-create_vm-1"}, messages.CodeCloudForeign, l.vm},
-		{"another's image", messages.MethodDeleteStemcell, messages.DeleteStemcellArgs{CID: l.image, Owner: "nobody123-create_stemcell-1"}, messages.CodeCloudForeign, l.image},
-		{"no disk named", messages.MethodDeleteDisk, messages.DeleteDiskArgs{Owner: l.vmStep}, messages.CodeMalformed, "disk"},
-		{"no snapshot named", messages.MethodDeleteSnapshot, messages.DeleteSnapshotArgs{Owner: l.vmStep}, messages.CodeMalformed, "snapshot"},
 		{"nothing to reboot", messages.MethodRebootVM, messages.VMArgs{VMCID: nowhere}, messages.CodeCloudNotFound, nowhere},
 		{"no disk to attach", messages.MethodAttachDisk, messages.DiskArgs{VMCID: l.vm, DiskCID: nowhere}, messages.CodeCloudNotFound, nowhere},
 		{"no VM to attach to", messages.MethodAttachDisk, messages.DiskArgs{VMCID: nowhere, DiskCID: nowhere}, messages.CodeCloudNotFound, nowhere},
@@ -59,6 +59,7 @@ func badInput(l *life) {
 			return messages.SnapshotDiskArgs{DiskCID: nowhere, Tags: l.tags(id)}
 		}, messages.CodeCloudNotFound, nowhere},
 		{"a tiny disk", messages.MethodCreateDisk, disk(100, ""), messages.CodeManifestInvalid, "1 GiB"},
+		{"a disk beyond all", messages.MethodCreateDisk, disk(2<<20, ""), messages.CodeManifestInvalid, "1 TiB"},
 		{"a negative disk", messages.MethodCreateDisk, disk(-1, ""), messages.CodeManifestInvalid, "1 GiB"},
 		{"a type of the wrong type", messages.MethodCreateDisk, disk(1024, `{"type":7}`), messages.CodeManifestInvalid, "cloud_properties"},
 		{"a volume type that is not there", messages.MethodCreateDisk, disk(1024, `{"type":"golden"}`), messages.CodeCloudNotFound, "golden"},
@@ -68,6 +69,17 @@ func badInput(l *life) {
 		{"a flavor of the wrong type", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
 			a.CloudProperties = json.RawMessage(`{"instance_type":["m1.small"]}`)
 		}), messages.CodeManifestInvalid, "cloud_properties"},
+		{"hints of the wrong type", messages.MethodCreateVM, own(`{"scheduler_hints":"group"}`), messages.CodeManifestInvalid, "cloud_properties"},
+		{"a root disk of the wrong type", messages.MethodCreateVM, own(`{"root_disk":{"size":"large"}}`), messages.CodeManifestInvalid, "cloud_properties"},
+		{"groups of the wrong type", messages.MethodCreateVM, own(`{"security_groups":{"a":1}}`), messages.CodeManifestInvalid, "cloud_properties"},
+		{"properties that are none", messages.MethodCreateVM, own(`["m1.small"]`), messages.CodeManifestInvalid, "cloud_properties"},
+		{"no network", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) { a.Networks = nil }), messages.CodeManifestInvalid, "network"},
+		{"a network of the wrong type", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
+			a.Networks = map[string]messages.Network{"bosh": {Type: "dynamic", CloudProperties: json.RawMessage(`{"net_id":7}`)}}
+		}), messages.CodeManifestInvalid, "bosh"},
+		{"a network of no type", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
+			a.Networks = map[string]messages.Network{"bosh": {Type: "overlay"}}
+		}), messages.CodeManifestInvalid, "overlay"},
 		{"a key that is not there", messages.MethodCreateVM, vm(func(a *messages.CreateVMArgs) {
 			a.CloudProperties = json.RawMessage(`{"instance_type":"m1.small","key_name":"lost"}`)
 		}), messages.CodeCloudNotFound, "lost"},

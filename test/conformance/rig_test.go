@@ -44,6 +44,7 @@ type rig struct {
 	uid      string
 	n        map[string]int // uses of each method
 	override map[string]any // of the openstack properties
+	deadline time.Duration  // of a step, default a little less than patience
 }
 
 func newRig(t *testing.T, cloud target) *rig {
@@ -123,10 +124,14 @@ func (r *rig) do(method, step string, args any) messages.Result {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	last := patience - 30*time.Second
+	if r.deadline > 0 {
+		last = r.deadline
+	}
 	data, err := messages.Envelope{
 		ID: uuid.NewString(), Type: messages.Type(messages.ClassStep, method), Source: "conformance", Time: time.Now(),
 		Deployment: deployment, DeploymentUID: r.uid, Run: "r1", Step: step,
-	}.Encode(messages.StepCommand{Method: method, Args: raw, Secrets: r.secrets(), Deadline: time.Now().Add(patience - 30*time.Second)})
+	}.Encode(messages.StepCommand{Method: method, Args: raw, Secrets: r.secrets(), Deadline: time.Now().Add(last)})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -36,6 +36,8 @@ type wire struct {
 	at    int    // guarded by mu; 0 = none
 	after bool   // guarded by mu
 	kill  func() // guarded by mu
+
+	spoilt spoilt // guarded by mu
 }
 
 func newWire(t testing.TB) *wire {
@@ -105,6 +107,11 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if after != nil {
 		out = out.WithContext(w.t.Context()) // the CPI's end must not end the call
 	}
+	spoilt, spoils := w.spoils(r.Method, "/"+path)
+	if spoils && !spoilt.Effect {
+		spoilt.apply(rw, 0, nil)
+		return
+	}
 	var body []byte
 	if strings.Contains(r.Header.Get("Content-Type"), "json") {
 		body, _ = io.ReadAll(r.Body)
@@ -126,6 +133,10 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	if strings.Contains(resp.Header.Get("Content-Type"), "json") {
 		answer = []byte(w.through(string(answer)))
+	}
+	if spoils {
+		spoilt.apply(rw, resp.StatusCode, answer)
+		return
 	}
 	maps.Copy(rw.Header(), resp.Header)
 	for _, name := range []string{"Content-Length", "Connection"} {

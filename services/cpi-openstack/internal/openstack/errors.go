@@ -60,6 +60,9 @@ func classify(doing string, e effect, err error) error {
 }
 
 func classifyAnswer(doing string, e effect, answer gophercloud.ErrUnexpectedResponseCode) error {
+	if answer.Actual < http.StatusBadRequest {
+		return classifyTransport(doing, e, fmt.Errorf("the cloud answered %d, which means nothing here", answer.Actual))
+	}
 	why := reason(answer)
 	fail := func(code messages.Code, hint string) error {
 		out := messages.Errorf(code, "cannot %s: the cloud answered %d: %s", doing, answer.Actual, why)
