@@ -53,7 +53,7 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_V):
 	@mv $(TOOLS)/golangci-lint $@
 
 generate: ## write what is generated from the code
-	@$(GO) test ./pkg/messages -update
+	@$(GO) test ./pkg/messages ./pkg/manifest -update
 	@$(GO) test ./pkg/bus/embed -run Matrix -update
 
 SEEDS ?= 1000

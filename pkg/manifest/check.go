@@ -29,25 +29,20 @@ var (
 	oldFalse = regexp.MustCompile(`^(?i:no|off)$`)
 )
 
-type problem struct {
-	line, column int
-	text         string
-}
-
 // checker turns nodes into a tree and collects every problem on the way.
 type checker struct {
-	file     string
+	sources  sources
 	exists   func(path string) bool
 	nodes    int
 	keys     map[string]*yaml.Node // where the schema's keys are
 	values   map[string]*yaml.Node // where their values are
-	problems []problem
-	template map[int]bool // lines with ERB: what else is wrong there does not matter
+	problems []Problem             // lines as sources numbers them
+	open     map[int]bool          // lines with ERB or without a variable's value: what else is wrong there nobody knows
 	hint     string
 }
 
 func (c *checker) problem(n *yaml.Node, format string, args ...any) {
-	if c.template[n.Line] {
+	if c.open[n.Line] {
 		return
 	}
 	text := strings.Map(func(r rune) rune {
@@ -56,26 +51,22 @@ func (c *checker) problem(n *yaml.Node, format string, args ...any) {
 		}
 		return r
 	}, fmt.Sprintf(format, args...))
-	p := problem{n.Line, n.Column, text}
+	p := Problem{Line: n.Line, Column: n.Column, Text: text}
 	if !slices.Contains(c.problems, p) && len(c.problems) <= maxProblems {
 		c.problems = append(c.problems, p)
 	}
 }
 
-// failure is the error with all problems, a line each, in the file's order.
+// failure is the error with all problems, in the order of the files and their
+// lines.
 func (c *checker) failure(hint string) error {
-	slices.SortStableFunc(c.problems, func(a, b problem) int {
-		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
+	slices.SortStableFunc(c.problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	lines := make([]string, 0, len(c.problems))
 	for i, p := range c.problems {
-		if i == maxProblems {
-			lines = append(lines, "and more")
-			break
-		}
-		lines = append(lines, fmt.Sprintf("%s:%d:%d: %s", c.file, p.line, p.column, p.text))
+		c.problems[i].File, c.problems[i].Line = c.sources.place(p.Line)
 	}
-	return messages.Errorf(messages.CodeManifestInvalid, "%s", strings.Join(lines, "\n")).WithHint("%s", cmp.Or(c.hint, hint))
+	return messages.Errorf(messages.CodeManifestInvalid, "%w", Problems(c.problems)).WithHint("%s", cmp.Or(c.hint, hint))
 }
 
 // value checks a node against its rule and gives it as plain Go values.

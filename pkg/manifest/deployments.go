@@ -57,7 +57,7 @@ type Deployments struct {
 // ReadDeployments reads the file, with the original's symbols as keys or plain
 // ones. A missing file is an empty one. The error has code state_invalid.
 func ReadDeployments(path string) (*Deployments, error) {
-	data, err := readFile(path)
+	data, err := readFile(path, "it lies beside the manifest, or where its dir says")
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Deployments{}, nil
 	}

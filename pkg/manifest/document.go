@@ -8,7 +8,7 @@ import (
 
 // ReadDocument reads any YAML file, an argument of an agent's method for one.
 func ReadDocument(path string) (any, error) {
-	data, err := readFile(path)
+	data, err := readFile(path, "give the path of a YAML file")
 	if err != nil {
 		return nil, err
 	}

@@ -55,16 +55,19 @@ type Cloud struct {
 }
 
 // Load reads a manifest from a file. Errors have code manifest_missing or
-// manifest_invalid; the latter lists every problem, a line each. A private key
-// that the manifest names must exist, beside the manifest when its path is
-// relative; without an SSH tunnel none is needed, so it may be left out, unlike
-// in the original.
-func Load(path string) (*Manifest, error) {
-	data, err := readFile(path)
+// manifest_invalid; the latter lists every problem, a line each, and ProblemsOf
+// gives them. A private key that the manifest names must exist, beside the
+// manifest when its path is relative; without an SSH tunnel none is needed, so
+// it may be left out, unlike in the original.
+func Load(path string) (*Manifest, error) { return LoadWith(path, Inputs{}) }
+
+// LoadWith is Load with operations and variables.
+func LoadWith(path string, in Inputs) (*Manifest, error) {
+	data, err := readFile(path, "give the path of a micro_bosh.yml, or of the folder that holds one")
 	if err != nil {
 		return nil, err
 	}
-	return parse(path, data, func(name string) bool {
+	return parse(path, data, in, func(name string) bool {
 		if rest, ok := strings.CutPrefix(name, "~/"); ok {
 			home, err := os.UserHomeDir()
 			if err != nil {
@@ -80,19 +83,21 @@ func Load(path string) (*Manifest, error) {
 	})
 }
 
-// readFile reads a bounded file. Its errors have the original's words.
-func readFile(path string) ([]byte, error) {
+// readFile reads a bounded file. Its errors have the original's words; missing
+// is the hint when there is none.
+func readFile(path, missing string) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, messages.Errorf(messages.CodeManifestMissing, "Cannot find file `%s'%w", path, quiet{err}).
-			WithHint("give the path of a micro_bosh.yml, or of the folder that holds one")
+			WithHint("%s", missing)
 	}
 	if err != nil {
 		return nil, messages.Errorf(messages.CodeManifestMissing, "Cannot load YAML file at `%s': %w", path, err).
 			WithHint("see that you may read it: ls -l %s", path)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
 		return nil, loadError(path, "it is a directory").WithHint("give the file in it: %s", filepath.Join(path, "micro_bosh.yml"))
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))

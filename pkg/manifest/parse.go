@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -19,17 +20,16 @@ var erb = regexp.MustCompile(`(?s)<%[^%].*?%>`)
 // Parse reads a manifest; file is what problems are reported under. Files that
 // the manifest names are not looked at.
 func Parse(file string, data []byte) (*Manifest, error) {
-	return parse(file, data, func(string) bool { return true })
+	return parse(file, data, Inputs{}, func(string) bool { return true })
 }
 
-func parse(file string, data []byte, exists func(string) bool) (*Manifest, error) {
-	if len(data) > maxFile {
-		return nil, loadError(file, "it is larger than %d bytes", maxFile)
+func parse(file string, data []byte, in Inputs, exists func(string) bool) (*Manifest, error) {
+	if err := readable(file, data); err != nil {
+		return nil, err
 	}
-	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
-		return nil, loadError(file, "it is no text").WithHint("a manifest is YAML in UTF-8")
+	c := &checker{
+		sources: sources{file}, exists: exists, keys: map[string]*yaml.Node{}, values: map[string]*yaml.Node{}, open: map[int]bool{},
 	}
-	c := &checker{file: file, exists: exists, keys: map[string]*yaml.Node{}, values: map[string]*yaml.Node{}, template: map[int]bool{}}
 	template := c.templates(data)
 	root, err := parseRoot(file, data)
 	if err != nil && template {
@@ -41,12 +41,31 @@ func parse(file string, data []byte, exists func(string) bool) (*Manifest, error
 	if what, hint := foreign(root); what != "" {
 		return nil, messages.Errorf(messages.CodeManifestInvalid, "%s is %s and no manifest of a micro BOSH", file, what).WithHint("%s", hint)
 	}
+	e, err := c.edit(in)
+	if err != nil {
+		return nil, err
+	}
+	root = c.patch(root, e)
+	if root == nil {
+		return nil, c.failure("operations are applied in their order, each to what the one before it left")
+	}
 	tree, _ := c.value(root, "", schema(), 0).(map[string]any)
 	c.requirements(tree)
 	if len(c.problems) > 0 {
 		return nil, c.failure("docs/manifest.md lists every key")
 	}
 	return fromTree(tree), nil
+}
+
+// readable refuses what is no text, or too much of it.
+func readable(file string, data []byte) error {
+	if len(data) > maxFile {
+		return loadError(file, "it is larger than %d bytes", maxFile)
+	}
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+		return loadError(file, "it is no text").WithHint("YAML in UTF-8 is needed")
+	}
+	return nil
 }
 
 // templates reports every tag of ERB, which the original ran over a manifest;
@@ -58,29 +77,58 @@ func (c *checker) templates(data []byte) bool {
 			continue
 		}
 		line, column := 1+bytes.Count(data[:span[0]], []byte("\n")), 1+span[0]-start
-		c.hint = "write the value itself; envsubst or a heredoc can make the file"
+		c.hint = "write ((name)) there, and give its value with -v name=VALUE or in a file with -l"
 		c.problem(&yaml.Node{Line: line, Column: column}, "ERB (<%% %%>) is not run in a manifest")
-		c.template[line] = true
+		c.open[line] = true
 	}
 	return len(c.problems) > 0
 }
 
 func parseRoot(file string, data []byte) (*yaml.Node, error) {
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, more yaml.Node
-	err := decoder.Decode(&doc)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, loadError(file, "%s", strings.TrimPrefix(err.Error(), "yaml: ")).
-			WithHint("tabs, a missing space after a colon and unquoted @ or %% are what most often breaks YAML")
+	doc, err := decodeOne(file, data)
+	if err != nil {
+		return nil, err
 	}
 	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, messages.Errorf(messages.CodeManifestInvalid, "Incorrect YAML structure in `%s': expected Hash at the root", file).
 			WithHint("a manifest begins with a line such as name: micro")
 	}
+	return doc.Content[0], nil
+}
+
+// yamlLine is where the YAML library says that it stumbled. Its parser counts
+// lines from 0, its scanner from 1; only their words tell them apart.
+var (
+	yamlLine   = regexp.MustCompile(`^line (\d+): `)
+	yamlParser = regexp.MustCompile(`^did not find expected (<|'-'|',' or|node content|key)`)
+)
+
+// stumble is where and why a file is no YAML.
+func stumble(file string, err error) *messages.Error {
+	at := Problem{File: file, Line: 1, Text: strings.TrimPrefix(err.Error(), "yaml: ")} // on the first line the library names none
+	if line := yamlLine.FindStringSubmatch(at.Text); line != nil {
+		at.Line, _ = strconv.Atoi(line[1])
+		at.Text = strings.TrimPrefix(at.Text, line[0])
+		if yamlParser.MatchString(at.Text) {
+			at.Line++
+		}
+	}
+	return loadError(file, "line %d: %s%w", at.Line, at.Text, quiet{Problems{at}}).
+		WithHint("tabs, a missing space after a colon, an open bracket and unquoted @ or %% are what most often breaks YAML")
+}
+
+// decodeOne reads the one document of a file, which may be empty.
+func decodeOne(file string, data []byte) (*yaml.Node, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, more yaml.Node
+	err := decoder.Decode(&doc)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, stumble(file, err)
+	}
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
 		return nil, loadError(file, "it holds more than one document").WithHint("a manifest is what follows the first ---; remove the second")
 	}
-	return doc.Content[0], nil
+	return &doc, nil
 }
 
 func loadError(file, format string, args ...any) *messages.Error {
@@ -99,7 +147,7 @@ func foreign(root *yaml.Node) (what, hint string) {
 	case has["cloud_provider"], has["resource_pools"] && has["networks"]:
 		return "a manifest for `bosh create-env`",
 			"carry its values over: network, resources and cloud.properties.openstack (docs/manifest.md); releases and jobs come with the stemcell"
-	case has["instance_groups"], has["releases"] && (has["stemcells"] || has["update"] || has["jobs"]):
+	case has["instance_groups"], has["director_uuid"], has["releases"] && (has["stemcells"] || has["update"] || has["jobs"]):
 		return "a Director's deployment manifest", "give it to `bosh deploy` once the Director runs; microbosh deploys the Director itself"
 	case has["azs"], has["vm_types"], has["vm_extensions"]:
 		return "a cloud config", "give it to `bosh update-cloud-config` once the Director runs"

@@ -126,27 +126,31 @@ func TestDefaults(t *testing.T) {
 			},
 		},
 		{
-			"aws", "aws: {access_key_id: a, max_retries: 5, eucalyptus: yes}",
+			"aws", "aws: {access_key_id: a, secret_access_key: s, region: r, max_retries: 5, eucalyptus: yes}",
 			manifest.Network{Type: "dynamic", CloudProperties: m{}}, m{"instance_type": "m1.small"},
 			m{
-				"aws":      m{"access_key_id": "a", "max_retries": 5, "eucalyptus": true, "default_security_groups": []any{}, "ssh_user": "vcap", "ssh_port": 22, "ssh_wait": 60},
+				"aws":      m{"access_key_id": "a", "secret_access_key": "s", "region": "r", "max_retries": 5, "eucalyptus": true, "default_security_groups": []any{}, "ssh_user": "vcap", "ssh_port": 22, "ssh_wait": 60},
 				"registry": registry("25888"), "stemcell": m{"kernel_id": nil, "disk": 4096}, "agent": agent,
 			},
 		},
 		{
-			"vsphere", "vcenters: [{host: h, password: p}]",
-			manifest.Network{Type: "dynamic", CloudProperties: m{"name": nil}}, m{"ram": 1024, "disk": 4096, "cpu": 1},
-			m{"vcenters": []any{m{"host": "h", "password": "p"}}, "stemcell": m{}, "agent": agent},
+			"vsphere", "vcenters: [{host: h, user: u, password: p}]",
+			manifest.Network{Type: "manual", IP: "10.0.0.5", CloudProperties: m{"name": "n"}}, m{"ram": 1024, "disk": 4096, "cpu": 1},
+			m{"vcenters": []any{m{"host": "h", "user": "u", "password": "p"}}, "stemcell": m{}, "agent": agent},
 		},
 		{
-			"vcloud", "vcds: []",
-			manifest.Network{Type: "dynamic", CloudProperties: m{"name": nil}}, m{"ram": 1024, "disk": 4096, "cpu": 1},
-			m{"vcds": []any{}, "stemcell": m{}, "agent": agent},
+			"vcloud", "vcds: [{url: h, user: u, password: p}]",
+			manifest.Network{Type: "manual", IP: "10.0.0.5", CloudProperties: m{"name": "n"}}, m{"ram": 1024, "disk": 4096, "cpu": 1},
+			m{"vcds": []any{m{"url": "h", "user": "u", "password": "p"}}, "stemcell": m{}, "agent": agent},
 		},
 	} {
 		t.Run(c.plugin, func(t *testing.T) {
 			t.Parallel()
-			got := parse(t, "name: x\nnetwork: {}\ncloud:\n  plugin: "+c.plugin+"\n  properties:\n    "+c.section+"\n    registry:\n")
+			network := "{}"
+			if c.network.IP != "" {
+				network = "{ip: 10.0.0.5, cloud_properties: {name: n}}"
+			}
+			got := parse(t, "name: x\nnetwork: "+network+"\ncloud:\n  plugin: "+c.plugin+"\n  properties:\n    "+c.section+"\n    registry:\n")
 			if c.properties["registry"] == nil {
 				c.properties["registry"] = nil
 			}
@@ -231,6 +235,13 @@ func TestWrongManifests(t *testing.T) {
 		{"ERB", replace(t, sample, "16384", "<%= size %>\n  what: <% x %>\n  # <%= no %>") + "env: {}\n", "m.yml:12:20: ERB (<% %>) is not run in a manifest\nm.yml:13:9: ERB (<% %>) is not run in a manifest\nm.yml:31:1: env is there twice"},
 		{"ERB that is no YAML", "name: x\n<% if true %>\n a: [\n<% end %>\n", "m.yml:2:1: ERB (<% %>) is not run in a manifest\nm.yml:4:1: ERB (<% %>) is not run in a manifest"},
 		{"key in the text", replace(t, sample, "tenant: t", "private_key: \"marker\\nnot a path\""), ""},
+		{"aws", "name: x\nnetwork: {}\ncloud:\n  plugin: aws\n  properties:\n    aws: {ec2_private_key: k}\n", "m.yml:6:5: cloud.properties.aws needs access_key_id and secret_access_key\nm.yml:6:5: cloud.properties.aws needs region or ec2_endpoint"},
+		{"no aws", "name: x\nnetwork: {}\ncloud: {plugin: aws}\n", "m.yml:3:1: cloud.properties.aws is needed with plugin aws"},
+		{"vsphere", "name: x\nnetwork: {}\ncloud:\n  plugin: vsphere\n  properties:\n    vcenters: [{host: h}]\n", "m.yml:2:1: network.ip is needed with plugin vsphere: nothing else tells where the VM answers\n" +
+			"m.yml:2:1: network.cloud_properties.name is needed with plugin vsphere: the network that the VM is in\n" +
+			"m.yml:6:16: cloud.properties.vcenters[0] needs user\nm.yml:6:16: cloud.properties.vcenters[0] needs password"},
+		{"vcloud", "name: x\nnetwork: {ip: 10.0.0.5, cloud_properties: {name: n}}\ncloud: {plugin: vcloud, properties: {vcds: []}}\n", "m.yml:3:38: cloud.properties.vcds is needed with plugin vcloud"},
+		{"a newer vsphere", "name: x\nnetwork: {ip: 10.0.0.5, cloud_properties: {name: n}}\ncloud: {plugin: vsphere, properties: {vsphere: {host: h}}}\n", ""},
 		{"create-env", "name: x\nresource_pools: []\nnetworks: []\n", "m.yml is a manifest for `bosh create-env` and no manifest of a micro BOSH"},
 		{"director", "name: x\nreleases: []\nstemcells: []\ninstance_groups: []\nupdate: {}\n", "m.yml is a Director's deployment manifest and no manifest of a micro BOSH"},
 		{"cloud config", "azs: []\nvm_types: []\n", "m.yml is a cloud config and no manifest of a micro BOSH"},

@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -30,12 +29,12 @@ func (c *checker) requirements(tree map[string]any) {
 		c.problem(c.at("name"), "name is not defined in deployment manifest")
 	} else if name, ok := name.(string); ok {
 		if _, err := messages.ParseDeployment(name); err != nil {
-			c.problem(c.at("name"), "name: %v", err)
+			c.problem(c.at("name"), "name: %v: %s", err, messages.AsError(err).Hint)
 		}
 	}
 	switch level := tree2(tree, "logging", "level"); level := level.(type) {
 	case string:
-		if !slices.Contains([]string{"DEBUG", "INFO", "WARN", "ERROR", "FATAL"}, strings.ToUpper(level)) {
+		if !slices.Contains(levels(), strings.ToUpper(level)) {
 			c.problem(c.at("logging.level"), "logging.level must be DEBUG, INFO, WARN, ERROR or FATAL")
 		}
 	}
@@ -58,10 +57,18 @@ func (c *checker) requirements(tree map[string]any) {
 func (c *checker) plugin(tree map[string]any) string {
 	switch plugin := tree2(tree, "cloud", "plugin").(type) {
 	case string:
+		properties := asMap(tree2(tree, "cloud", "properties"))
 		switch plugin {
 		case "openstack":
-			c.openstack(asMap(tree2(tree, "cloud", "properties")))
-		case "aws", "vsphere", "vcloud":
+			c.openstack(properties)
+		case "aws":
+			c.aws(properties)
+		case "vsphere":
+			c.first(properties, "vcenters", "vsphere", "host", "user", "password")
+			c.manualOnly(asMap(tree["network"]), plugin)
+		case "vcloud":
+			c.first(properties, "vcds", "vcloud", "url", "user", "password")
+			c.manualOnly(asMap(tree["network"]), plugin)
 		case "":
 			c.problem(c.at("cloud.plugin"), "No cloud plugin defined")
 		default:
@@ -104,36 +111,6 @@ func (c *checker) address(v any, path string) {
 		if _, err := netip.ParseAddr(s); err != nil {
 			c.problem(c.at(path), "%s must be an IP address", path)
 		}
-	}
-}
-
-func (c *checker) openstack(properties map[string]any) {
-	const section = "cloud.properties.openstack"
-	os, ok := properties["openstack"].(map[string]any)
-	if !ok {
-		if properties["openstack"] == nil {
-			c.problem(c.at(section), "%s is needed with plugin openstack", section)
-		}
-		return
-	}
-	given := func(key string) bool { v, there := os[key]; return there && v != nil && v != "" }
-	if address, _ := os["auth_url"].(string); !given("auth_url") {
-		c.problem(c.at(section+".auth_url"), "%s.auth_url is needed", section)
-	} else if u, err := url.Parse(address); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		c.problem(c.at(section+".auth_url"), "%s.auth_url must be an http or https URL", section)
-	}
-	password := given("username") && given("api_key")
-	credential := given("application_credential_id") && given("application_credential_secret")
-	if password == credential {
-		c.problem(c.at(section), "%s needs either username and api_key, or application_credential_id and application_credential_secret", section)
-	}
-	key, _ := os["private_key"].(string)
-	if key != "" && !strings.Contains(key, "-----BEGIN") && !c.exists(key) {
-		shown := key
-		if strings.ContainsAny(key, "\n") || len(key) > 200 {
-			shown = "..." // no path, so it may be the key itself
-		}
-		c.problem(c.at(section+".private_key"), "properties.openstack.private_key '%s' does not exist", shown)
 	}
 }
 

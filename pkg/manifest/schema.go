@@ -25,6 +25,8 @@ type rule struct {
 	keys     map[string]rule
 	open     bool
 	harmless bool
+	needed   bool
+	words    []string // the only texts that there are
 }
 
 func freely(harmless bool) rule { return rule{kind: hash, harmless: harmless} }
@@ -32,22 +34,33 @@ func freely(harmless bool) rule { return rule{kind: hash, harmless: harmless} }
 func plain(k kind) rule  { return rule{kind: k, harmless: true} }
 func secret(k kind) rule { return rule{kind: k} }
 
+func words(list []string) rule { return rule{kind: text, harmless: true, words: list} }
+
+func (r rule) always() rule {
+	r.needed = true
+	return r
+}
+
+func levels() []string   { return []string{"DEBUG", "INFO", "WARN", "ERROR", "FATAL"} } // in any case of letters
+func plugins() []string  { return []string{"openstack", "aws", "vsphere", "vcloud"} }
+func networks() []string { return []string{"dynamic", "manual"} }
+
 // schema is micro_bosh.yml.
 func schema() rule {
 	return rule{kind: hash, keys: map[string]rule{
-		"name":    plain(text),
+		"name":    plain(text).always(),
 		"dir":     plain(text),
-		"logging": {kind: hash, keys: map[string]rule{"level": plain(text), "file": plain(text)}},
-		"network": {kind: hash, keys: map[string]rule{
-			"type": plain(text), "vip": plain(text), "ip": plain(text), "netmask": plain(text), "gateway": plain(text),
+		"logging": {kind: hash, keys: map[string]rule{"level": words(levels()), "file": plain(text)}},
+		"network": {kind: hash, needed: true, keys: map[string]rule{
+			"type": words(networks()), "vip": plain(text), "ip": plain(text), "netmask": plain(text), "gateway": plain(text),
 			"dns": plain(texts), "cloud_properties": freely(true),
 		}},
 		"env": freely(false),
 		"resources": {kind: hash, keys: map[string]rule{
 			"persistent_disk": plain(number), "persistent_disk_cloud_properties": freely(true), "cloud_properties": freely(true),
 		}},
-		"cloud": {kind: hash, keys: map[string]rule{
-			"plugin": plain(text),
+		"cloud": {kind: hash, needed: true, keys: map[string]rule{
+			"plugin": words(plugins()).always(),
 			"properties": {kind: hash, keys: map[string]rule{
 				"openstack": {kind: hash, open: true, keys: openstack()},
 				"aws":       {kind: hash, open: true, keys: aws()},

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -24,7 +26,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "hold": hold,
+			"exits": exits, "hold": hold, "garbage": garbage,
 		},
 	})
 }
@@ -52,4 +54,18 @@ func hold(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB))
 	ts.Defer(func() { ts.Check(syscall.Close(fd)) })
+}
+
+// garbage writes a file that is no text: garbage FILE BYTES
+func garbage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: garbage FILE BYTES")
+	}
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = byte(i * 31)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/microbosh/microbosh/pkg/manifest"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/statefile"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/ui"
@@ -44,8 +45,9 @@ type app struct {
 
 	// Global flags.
 	bus, keys string
-	manifest  string // beats the chosen deployment
-	config    string // file of the chosen deployment
+	manifest  string          // beats the chosen deployment
+	inputs    manifest.Inputs // what changes the manifest as it is read
+	config    string          // file of the chosen deployment
 	yes       bool
 	host      string        // where a bus of this command's own listens
 	wait      time.Duration // for the bus; 0 = the defaults

@@ -8,7 +8,35 @@ import (
 	"github.com/microbosh/microbosh/pkg/manifest"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/pkg/seal"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/stack"
 )
+
+// ownCloud is the one that a command starts a CPI for.
+const ownCloud = "openstack"
+
+// openCloud is open for a verb that changes the cloud. A cloud whose CPI serves
+// nowhere is refused before anything is started or asked for.
+func (a *app) openCloud(ctx context.Context, d chosen) (*session, error) {
+	plugin := d.manifest.Cloud.Plugin
+	if plugin != ownCloud && a.bus == "" && stack.Join(folder(d.choice.Deployment)) == nil {
+		return nil, noCPI(plugin, "microbosh brings one for "+ownCloud+" only")
+	}
+	s, err := a.open(ctx, folder(d.choice.Deployment), false)
+	if err != nil || plugin == ownCloud {
+		return s, err
+	}
+	err = s.conn.Call(ctx, messages.ServiceSubject(messages.CPIService(plugin), messages.SvcInfo), messages.CallRequest{}, nil)
+	if messages.CodeOf(err) == messages.CodeNoService {
+		s.close()
+		return nil, noCPI(plugin, "none answers on this bus")
+	}
+	return s, nil // what else is wrong with it the run will tell
+}
+
+func noCPI(plugin, why string) error {
+	return messages.Errorf(messages.CodeNoService, "there is no CPI for %s: %s", plugin, why).
+		WithHint("run a CPI service for %s on a bus, and name that bus with --bus; or deploy to %s", plugin, ownCloud)
+}
 
 // ask has the CPI of a manifest answer one read.
 func (s *session) ask(ctx context.Context, m *manifest.Manifest, method string, args, reply any) error {

@@ -35,7 +35,7 @@ func (a *app) delete(ctx context.Context, f deployFlags) error {
 		return err
 	}
 	name := d.manifest.Name
-	s, err := a.open(ctx, folder(d.choice.Deployment), false)
+	s, err := a.openCloud(ctx, d)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 	if arg, err = stemcellOf(d, arg); err != nil {
 		return err
 	}
-	s, err := a.open(ctx, folder(d.choice.Deployment), false)
+	s, err := a.openCloud(ctx, d)
 	if err != nil {
 		return err
 	}

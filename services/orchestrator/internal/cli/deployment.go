@@ -14,7 +14,11 @@ func (a *app) deploymentCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "deployment [NAME]",
 		Short: "choose a deployment by its folder or manifest, or show the chosen one",
-		Args:  usageArgs(cobra.MaximumNArgs(1)),
+		Long: `Choose a deployment by its folder or manifest, or show the chosen one.
+
+Files given with -l and -o are remembered with it: all verbs read them then.
+Values given with -v are not.`,
+		Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return a.showDeployment()
@@ -32,6 +36,12 @@ func (a *app) showDeployment() error {
 	text := "Deployment not set"
 	if c.Deployment != "" {
 		text = fmt.Sprintf("Current deployment is '%s'", c.Deployment)
+		for _, file := range c.OpsFiles {
+			text += fmt.Sprintf("\nwith the ops file '%s'", file)
+		}
+		for _, file := range c.VarsFiles {
+			text += fmt.Sprintf("\nwith the vars file '%s'", file)
+		}
 	}
 	a.ui.Result(text, c)
 	return nil
@@ -46,7 +56,7 @@ func (a *app) chooseDeployment(name string) error {
 	if err != nil {
 		return err
 	}
-	m, err := manifest.Load(path)
+	m, err := manifest.LoadWith(path, a.inputs)
 	if err != nil {
 		return err
 	}
@@ -55,6 +65,12 @@ func (a *app) chooseDeployment(name string) error {
 		return err
 	}
 	c := statefile.Choice{Deployment: path, Target: old.Target, TargetName: old.TargetName}
+	if c.VarsFiles, err = absolute(a.inputs.VarsFiles); err != nil {
+		return err
+	}
+	if c.OpsFiles, err = absolute(a.inputs.OpsFiles); err != nil {
+		return err
+	}
 	if target := a.knownTarget(path, m); target != "" && target != old.Target {
 		c.Target, c.TargetName = target, ""
 		a.ui.Say("WARNING! Your target has been changed to `%s'!", target)
@@ -100,7 +116,7 @@ func (a *app) load(missing string) (chosen, error) {
 		return chosen{}, messages.Errorf(messages.CodeNoDeployment, "%s", missing).
 			WithHint("choose one: microbosh deployment DIR_OR_MANIFEST")
 	}
-	m, err := manifest.Load(c.Deployment)
+	m, err := manifest.LoadWith(c.Deployment, a.inputsWith(c))
 	if err != nil {
 		return chosen{}, err
 	}

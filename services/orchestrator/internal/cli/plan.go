@@ -69,7 +69,7 @@ func (a *app) plan(ctx context.Context, arg string, recreate bool) error {
 		text = fmt.Sprintf("The %s %s is under way: what it has not done yet is not in this plan\n\n%s", x.command.Verb, x.ticket.run, text)
 	}
 	if p.Changes {
-		text += fmt.Sprintf("\nNothing was changed. This does it:\n  microbosh deploy %s%s\n", arg, deployWords(verb, recreate))
+		text += fmt.Sprintf("\nNothing was changed. This does it:\n  microbosh deploy %s%s%s\n", arg, deployWords(verb, recreate), a.inputWords())
 	}
 	a.ui.Result(text, p)
 	if p.Changes || len(p.Drift) > 0 {

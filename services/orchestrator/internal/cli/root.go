@@ -46,10 +46,14 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: "system", Title: "The system itself:"},
 	)
 	for _, c := range []*cobra.Command{
-		a.deploymentCommand(), a.planCommand(), a.deployCommand(), a.deleteCommand(), a.stopCommand(), a.startCommand(), a.statusCommand(), a.deploymentsCommand(),
+		a.deploymentCommand(), a.validateCommand(),
+		a.planCommand(), a.deployCommand(), a.deleteCommand(), a.stopCommand(), a.startCommand(), a.statusCommand(), a.deploymentsCommand(),
 		a.watchCommand(), a.eventsCommand(), a.logsCommand(), a.consoleCommand(), a.historyCommand(), a.cancelCommand(), a.agentCommand(),
 	} {
 		c.GroupID = "deployment"
+		if c.Name() != "deployments" { // which reads no manifest
+			a.withInputs(c)
+		}
 		root.AddCommand(c)
 	}
 	for _, c := range []*cobra.Command{

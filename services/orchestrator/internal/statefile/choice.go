@@ -16,6 +16,10 @@ type Choice struct {
 	Deployment string `json:"deployment,omitempty"` // absolute path of the manifest
 	Target     string `json:"target,omitempty"`     // https://<ip>:<port> of the Director
 	TargetName string `json:"target_name,omitempty"`
+
+	// Files that change the manifest as it is read: absolute paths.
+	VarsFiles []string `json:"vars_files,omitempty"`
+	OpsFiles  []string `json:"ops_files,omitempty"`
 }
 
 // ReadChoice reads the file; a missing or malformed one chooses nothing, as in

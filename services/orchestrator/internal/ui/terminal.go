@@ -66,6 +66,15 @@ func (t *Terminal) Result(text string, value any) {
 	_, _ = fmt.Fprintln(t.Out, strings.TrimSuffix(text, "\n"))
 }
 
+// Problem is a finding for programs: a line of its own before the error that
+// tells them all to people.
+func (t *Terminal) Problem(value any) {
+	t.object(struct {
+		Type  string `json:"type"`
+		Value any    `json:"value"`
+	}{"problem", value})
+}
+
 // Error prints err and what to do about it.
 func (t *Terminal) Error(err error) {
 	e := messages.AsError(err)
