@@ -10,8 +10,9 @@ const (
 	VerbCreate Verb = "create"
 	VerbUpdate Verb = "update"
 	VerbDelete Verb = "delete"
-	VerbStop   Verb = "stop"  // the VM's jobs; the VM stays
-	VerbStart  Verb = "start" // them again
+	VerbStop   Verb = "stop"   // the VM's jobs; the VM stays
+	VerbStart  Verb = "start"  // them again
+	VerbImport Verb = "import" // take over what another tool, or a lost journal, made
 )
 
 // Command is a deploy request: the body of a message on CommandSubject. Its
@@ -26,6 +27,7 @@ type Command struct {
 	Manifest   json.RawMessage `json:"manifest,omitempty"`    // the manifest's tree without its secrets
 	ConfigSHA1 string          `json:"config_sha1,omitempty"` // keyed digest of the whole manifest; an imported one's is the original's
 	Stemcell   *StemcellRef    `json:"stemcell,omitempty"`
+	Import     *Import         `json:"import,omitempty"`  // import: what there is
 	Secrets    *Sealed         `json:"secrets,omitempty"` // a CommandSecrets
 }
 
@@ -33,6 +35,20 @@ type Command struct {
 type CommandSecrets struct {
 	Manifest  json.RawMessage `json:"manifest,omitempty"`   // the cut-out leaves, as pkg/manifest joins them
 	ApplySpec json.RawMessage `json:"apply_spec,omitempty"` // the stemcell's apply_spec.yml
+}
+
+// Import names what an import takes over. What is empty is not there.
+type Import struct {
+	InstanceUUID string `json:"instance_uuid,omitempty"` // bm-<uuid>
+	StemcellCID  string `json:"stemcell_cid,omitempty"`
+	StemcellName string `json:"stemcell_name,omitempty"`
+	Preserve     bool   `json:"preserve,omitempty"` // the stemcell was there before the deployment and is never deleted
+	VMCID        string `json:"vm_cid,omitempty"`
+	AgentID      string `json:"agent_id,omitempty"`
+	DiskCID      string `json:"disk_cid,omitempty"`
+	ConfigSHA1   string `json:"config_sha1,omitempty"`   // the fingerprints it was deployed with
+	StemcellSHA1 string `json:"stemcell_sha1,omitempty"` //
+	From         string `json:"from,omitempty"`          // uid in the tags that the resources may bear
 }
 
 // StemcellRef points at a stemcell: a .tgz on a host, or an image that the

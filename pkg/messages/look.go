@@ -19,10 +19,12 @@ type CalculateArgs struct {
 	EphemeralDisk int `json:"ephemeral_disk_size"` // MiB
 }
 
-// FindArgs say what to look for: everything of one step, or of one deployment.
+// FindArgs say what to look for, by one of these.
 type FindArgs struct {
 	UID  string `json:"uid,omitempty"`  // deployment uid
 	Step string `json:"step,omitempty"` // step id of the create
+
+	Deployment string `json:"deployment,omitempty"` // name: several uids may answer; ports have none
 }
 
 // FindReply lists what carries the tag.
@@ -32,7 +34,7 @@ type FindReply struct {
 
 // Resource is one thing in a cloud.
 type Resource struct {
-	Kind   string `json:"kind"` // vm, disk, stemcell, snapshot, port
+	Kind   string `json:"kind"` // Kind...
 	CID    string `json:"cid"`
 	Name   string `json:"name"`
 	Status string `json:"status"`

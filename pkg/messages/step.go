@@ -17,6 +17,7 @@ const (
 	MethodDeleteDisk     = "delete_disk"
 	MethodAttachDisk     = "attach_disk"
 	MethodDetachDisk     = "detach_disk"
+	MethodAdopt          = "adopt" // AdoptArgs -> AdoptOutputs
 
 	MethodRebootVM        = "reboot_vm"         // VMArgs
 	MethodSetDiskMetadata = "set_disk_metadata" // SetDiskMetadataArgs
@@ -180,4 +181,35 @@ type DeleteDiskArgs struct {
 type DeleteStemcellArgs struct {
 	CID   string `json:"cid"`
 	Owner string `json:"owner"`
+}
+
+// Kinds of resources, as FindReply and AdoptArgs name them.
+const (
+	KindVM       = "vm"
+	KindDisk     = "disk"
+	KindStemcell = "stemcell"
+	KindSnapshot = "snapshot"
+	KindPort     = "port"
+)
+
+// AdoptArgs are adopt's: the resource gets these tags, and with them this step
+// as its owner. One that bears the tags of another deployment than From is
+// refused.
+type AdoptArgs struct {
+	Kind string `json:"kind"` // vm, disk, stemcell
+	CID  string `json:"cid"`
+	From string `json:"from,omitempty"` // uid
+	Tags Tags   `json:"tags"`
+}
+
+// AdoptOutputs tell what the cloud knows of an adopted resource.
+type AdoptOutputs struct {
+	Exists     bool   `json:"exists"`          // false: there is nothing to adopt
+	Owned      bool   `json:"owned,omitempty"` // it bears the tags; false: it is used, and never deleted by us
+	Name       string `json:"name,omitempty"`
+	IP         string `json:"ip,omitempty"`          // vm, as DiscoverIPOutputs
+	ServiceIP  string `json:"service_ip,omitempty"`  // vm
+	SizeMiB    int    `json:"size_mib,omitempty"`    // disk
+	AttachedTo string `json:"attached_to,omitempty"` // disk: VM CID
+	Hint       string `json:"hint,omitempty"`        // disk: device path on that VM
 }

@@ -89,6 +89,8 @@ func (c *Cloud) Methods() map[string]cpi.Method {
 		messages.MethodAttachDisk:     {Run: method(c, c.attachDisk)},
 		messages.MethodDetachDisk:     {Run: method(c, c.detachDisk)},
 
+		messages.MethodAdopt: {Run: method(c, c.adopt)},
+
 		messages.MethodRebootVM:        {Run: method(c, c.rebootVM)},
 		messages.MethodSetDiskMetadata: {Run: method(c, c.setDiskMetadata)},
 		messages.MethodResizeDisk:      {Run: method(c, c.resizeDisk)},

@@ -18,13 +18,14 @@ import (
 // find lists everything that carries a tag. Listings are filtered here, for a
 // cloud that does not know a filter shows everything.
 func (c *Cloud) find(ctx context.Context, o *session, args messages.FindArgs) (any, error) {
-	if (args.UID == "") == (args.Step == "") {
-		return nil, messages.Errorf(messages.CodeMalformed, "find wants the uid of a deployment or a step id, one of them")
+	wanted := slices.DeleteFunc([]string{args.UID, args.Step, args.Deployment}, func(s string) bool { return s == "" })
+	if len(wanted) != 1 {
+		return nil, messages.Errorf(messages.CodeMalformed, "find wants the uid of a deployment, its name, or a step id, one of them")
 	}
 	out := messages.FindReply{Resources: []messages.Resource{}}
-	add := func(kind, cid, name, status, uid, step string) {
-		if (args.Step != "" && step == args.Step) || (args.UID != "" && uid == args.UID) {
-			out.Resources = append(out.Resources, messages.Resource{Kind: kind, CID: cid, Name: name, Status: status, Step: step})
+	add := func(kind, cid, name, status string, t messages.Tags) {
+		if t.Step != "" && slices.Contains([]string{t.UID, t.Step, t.Deployment}, wanted[0]) {
+			out.Resources = append(out.Resources, messages.Resource{Kind: kind, CID: cid, Name: name, Status: status, Step: t.Step})
 		}
 	}
 	list, err := all(ctx, "list servers", servers.List(o.compute, servers.ListOpts{}), servers.ExtractServers)
@@ -33,7 +34,7 @@ func (c *Cloud) find(ctx context.Context, o *session, args messages.FindArgs) (a
 	}
 	for _, s := range list {
 		if !gone(s.Status) {
-			add("vm", s.ID, s.Name, s.Status, s.Metadata[tagUID], s.Metadata[tagStep])
+			add(messages.KindVM, s.ID, s.Name, s.Status, tagsOf(s.Metadata))
 		}
 	}
 	disks, err := all(ctx, "list volumes", volumes.List(o.volume, volumes.ListOpts{}), volumes.ExtractVolumes)
@@ -41,22 +42,26 @@ func (c *Cloud) find(ctx context.Context, o *session, args messages.FindArgs) (a
 		return nil, err
 	}
 	for _, v := range disks {
-		add("disk", v.ID, v.Name, v.Status, v.Metadata[tagUID], v.Metadata[tagStep])
+		add(messages.KindDisk, v.ID, v.Name, v.Status, tagsOf(v.Metadata))
 	}
 	shots, err := all(ctx, "list snapshots", snapshots.List(o.volume, snapshots.ListOpts{}), snapshots.ExtractSnapshots)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range shots {
-		add("snapshot", s.ID, s.Name, s.Status, s.Metadata[tagUID], s.Metadata[tagStep])
+		add(messages.KindSnapshot, s.ID, s.Name, s.Status, tagsOf(s.Metadata))
 	}
-	stemcells, err := all(ctx, "list images", images.List(o.image, images.ListOpts{Tags: []string{first(args.UID, args.Step)}}), images.ExtractImages)
+	stemcells, err := all(ctx, "list images", images.List(o.image, images.ListOpts{Tags: wanted}), images.ExtractImages)
 	if err != nil {
 		return nil, err
 	}
 	for _, i := range stemcells {
-		step := stepAmong(i.Tags)
-		add("stemcell", i.ID, i.Name, string(i.Status), uidOf(step), step)
+		t := messages.Tags{Step: stepAmong(i.Tags)}
+		t.UID = uidOf(t.Step)
+		if slices.Contains(i.Tags, args.Deployment) {
+			t.Deployment = args.Deployment
+		}
+		add(messages.KindStemcell, i.ID, i.Name, string(i.Status), t)
 	}
 	nics, err := all(ctx, "list ports", ports.List(o.network, ports.ListOpts{}), ports.ExtractPorts)
 	if err != nil {
@@ -64,13 +69,17 @@ func (c *Cloud) find(ctx context.Context, o *session, args messages.FindArgs) (a
 	}
 	for _, p := range nics {
 		if uid := uidOf(p.Description); uid != "" {
-			add("port", p.ID, p.Name, p.Status, uid, p.Description)
+			add(messages.KindPort, p.ID, p.Name, p.Status, messages.Tags{UID: uid, Step: p.Description})
 		}
 	}
 	slices.SortFunc(out.Resources, func(a, b messages.Resource) int {
 		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Step, b.Step), strings.Compare(a.CID, b.CID))
 	})
 	return out, nil
+}
+
+func tagsOf(metadata map[string]string) messages.Tags {
+	return messages.Tags{Deployment: metadata[tagDeployment], UID: metadata[tagUID], Step: metadata[tagStep]}
 }
 
 // stepAmong is the step id among an image's tags.

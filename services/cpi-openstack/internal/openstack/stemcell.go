@@ -132,7 +132,7 @@ func (u *upload) post(ctx context.Context) (string, error) {
 		visibility = images.ImageVisibilityPublic
 	}
 	options := images.CreateOpts{
-		ID: imageID(u.step.ID()), Name: u.imageName(), Visibility: &visibility, Tags: []string{u.step.ID(), u.args.Tags.UID, u.args.Tags.Deployment},
+		ID: imageID(u.step.ID()), Name: u.imageName(), Visibility: &visibility, Tags: imageTags(u.args.Tags),
 		DiskFormat: first(text(u.about["disk_format"]), "raw"), ContainerFormat: first(text(u.about["container_format"]), "bare"),
 		Properties: map[string]string{},
 	}

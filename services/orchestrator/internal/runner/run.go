@@ -106,7 +106,7 @@ func (r *run) prepare() error {
 func NewRequest(id string, c messages.Command, m *manifest.Manifest) workflow.Request {
 	req := workflow.Request{
 		Run: id, Verb: c.Verb, Recreate: c.Recreate, ConfigSHA1: c.ConfigSHA1, StemcellSHA1: c.Stemcell.Fingerprint(),
-		DiskMiB: m.Resources.PersistentDisk,
+		DiskMiB: m.Resources.PersistentDisk, Import: c.Import,
 	}
 	if s := c.Stemcell; s != nil {
 		req.StemcellName, req.StemcellVersion, req.StemcellAPI, req.FetchSpec = s.Name, s.Version, s.APIVersion, s.CID != ""
@@ -130,7 +130,7 @@ func (r *run) claim(ctx context.Context) error {
 			RequestedBy: r.command.RequestedBy, ConfigSHA1: r.command.ConfigSHA1, StemcellSHA1: r.request.StemcellSHA1,
 		}
 		if s.InstanceUUID == "" {
-			c.InstanceUUID = "bm-" + uuid.NewString()
+			c.InstanceUUID = r.instanceUUID()
 		}
 		if s.Run != nil && s.Run.ID == r.envelope.ID {
 			c.Claim = s.Run.Claim + 1
@@ -148,6 +148,14 @@ func (r *run) claim(ctx context.Context) error {
 		r.log.Info().Str("verb", string(r.command.Verb)).Int("claim", c.Claim).Msg("run claimed")
 		return nil
 	}
+}
+
+// instanceUUID is the imported one, or a new one.
+func (r *run) instanceUUID() string {
+	if i := r.command.Import; i != nil && i.InstanceUUID != "" {
+		return i.InstanceUUID
+	}
+	return "bm-" + uuid.NewString()
 }
 
 // end closes the run in the journal, then lets its request go.

@@ -100,6 +100,11 @@ func decode(job *bus.Job) (messages.Envelope, messages.Command, error) {
 	switch command.Verb {
 	case messages.VerbCreate, messages.VerbUpdate, messages.VerbDelete, messages.VerbStop, messages.VerbStart:
 		return e, command, nil
+	case messages.VerbImport:
+		if command.Import != nil {
+			return e, command, nil
+		}
+		return e, command, messages.Errorf(messages.CodeMalformed, "the import names nothing")
 	}
 	return e, command, messages.Errorf(messages.CodeMalformed, "the verb %q is not known", command.Verb)
 }

@@ -93,6 +93,9 @@ func handlers() map[string]handler {
 		workflow.StepApply:            (*Session).apply,
 		workflow.StepStart:            (*Session).start,
 		workflow.StepWaitDirector:     (*Session).waitDirector,
+		workflow.StepAdoptStemcell:    (*Session).adoptStemcell,
+		workflow.StepAdoptVM:          (*Session).adoptVM,
+		workflow.StepAdoptDisk:        (*Session).adoptDisk,
 		workflow.StepSaveFingerprints: func(*Session, context.Context, Call) (any, error) { return nil, nil },
 	}
 }
@@ -141,7 +144,8 @@ func OnCPI(step string) bool {
 	switch step {
 	case workflow.StepCreateStemcell, workflow.StepDeleteStemcell, workflow.StepCreateVM, workflow.StepDeleteVM,
 		workflow.StepSetVMMetadata, workflow.StepDiscoverIP, workflow.StepCreateDisk, workflow.StepDeleteDisk,
-		workflow.StepAttachDisk, workflow.StepDetachDisk:
+		workflow.StepAttachDisk, workflow.StepDetachDisk,
+		workflow.StepAdoptStemcell, workflow.StepAdoptVM, workflow.StepAdoptDisk:
 		return true
 	}
 	return false

@@ -13,6 +13,7 @@ const (
 	stageDelete  = "Delete micro BOSH"
 	stageStop    = "Stop micro BOSH"
 	stageStart   = "Start micro BOSH"
+	stageImport  = "Import micro BOSH"
 
 	groupDisk = "Updating persistent disk"
 )
@@ -35,6 +36,8 @@ func placeOf(verb messages.Verb, i messages.StepIntended) place {
 		p.stage = stageStop
 	case verb == messages.VerbStart:
 		p.stage = stageStart
+	case verb == messages.VerbImport:
+		p.stage = stageImport
 	case i.Step == "delete_vm", i.Step == "check_vm":
 		p.stage = stagePrepare
 	case i.Why != "" && i.Step != messages.MethodCreateStemcell && i.Step != "wait_agent":
@@ -95,6 +98,12 @@ func taskOf(verb messages.Verb, i messages.StepIntended) string {
 		return "Delete VM"
 	case "delete_stemcell":
 		return "Delete stemcell"
+	case "adopt_stemcell":
+		return "Adopting stemcell `" + in.StemcellCID + "'"
+	case "adopt_vm":
+		return "Adopting VM `" + in.VMCID + "'"
+	case "adopt_disk":
+		return "Adopting persistent disk `" + in.DiskCID + "'"
 	case "save_fingerprints":
 		return "Saving fingerprints"
 	default:

@@ -21,6 +21,8 @@ type Request struct {
 
 	DiskMiB        int    // 0: no persistent disk
 	DiskProperties string // compact JSON
+
+	Import *messages.Import // of an import: what there is
 }
 
 // Action is the next thing to do: exactly one field is set.
@@ -95,6 +97,13 @@ func refuse(s State, r Request) *messages.RunDone {
 			Error:   messages.Errorf(messages.CodeInstanceExists, "Instance exists. Did you mean to --update?"),
 		}
 	}
+	if r.Verb == messages.VerbImport && !s.Run.Done[StepSaveFingerprints] && (s.ConfigSHA1 != "" || s.conflicts(*r.Import)) {
+		return &messages.RunDone{
+			Outcome: messages.OutcomeFailed,
+			Error: messages.Errorf(messages.CodeInstanceExists, "the journal knows this deployment already").
+				WithHint("`microbosh state show` prints what it knows; there is nothing to import"),
+		}
+	}
 	if onlyJobs(r.Verb) {
 		if err := s.cannotReach(r.Verb); err != nil {
 			return &messages.RunDone{Outcome: messages.OutcomeFailed, Error: err}
@@ -140,6 +149,7 @@ const (
 	ReasonGone       = "Will deploy because the VM no longer exists in the cloud"
 	ReasonSilent     = "Will deploy because the VM's agent does not answer"
 	ReasonStopped    = "Will deploy because the VM's jobs are stopped"
+	ReasonImported   = "Will deploy because nobody recorded what the VM was made from"
 )
 
 // Reason says in words why an update acts, or that it does not.
@@ -148,6 +158,8 @@ func Reason(s State, r Request) string {
 	switch {
 	case r.StemcellSHA1 == "":
 		return ReasonUnknown
+	case s.VM != nil && s.VM.StemcellSHA1 == "":
+		return ReasonImported
 	case s.madeFrom().StemcellSHA1 != r.StemcellSHA1:
 		return ReasonStemcell
 	case s.madeFrom().ConfigSHA1 != r.ConfigSHA1:

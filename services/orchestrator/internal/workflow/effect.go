@@ -37,6 +37,8 @@ func effect(s *State, intent messages.Intent, outputs json.RawMessage) {
 		if s.VM != nil && s.VM.CID == in.VMCID {
 			s.VM, s.Target = nil, nil
 		}
+	case StepAdoptStemcell, StepAdoptVM, StepAdoptDisk:
+		adopted(s, intent, outputs)
 	case StepSaveFingerprints:
 		s.ConfigSHA1, s.StemcellSHA1 = in.ConfigSHA1, in.StemcellSHA1
 	case StepWaitDirector:

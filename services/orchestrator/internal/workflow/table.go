@@ -28,6 +28,9 @@ const (
 	StepDeleteVM         = "delete_vm"
 	StepDeleteStemcell   = "delete_stemcell"
 	StepSaveFingerprints = "save_fingerprints"
+	StepAdoptStemcell    = "adopt_stemcell"
+	StepAdoptVM          = "adopt_vm"
+	StepAdoptDisk        = "adopt_disk"
 )
 
 // Roles tell disks and stemcells of one deployment apart.
@@ -53,6 +56,8 @@ func Table(verb messages.Verb) []Row {
 		return jobsTable(Row{StepStop, onVM(once(StepStop))})
 	case messages.VerbStart:
 		return jobsTable(Row{StepStart, onVM(once(StepStart))}, Row{StepWaitDirector, onVM(once(StepWaitDirector))})
+	case messages.VerbImport:
+		return importTable()
 	default:
 		// A create that failed half-way is resumed by the next one, which first
 		// clears away what was made from another manifest or stemcell.
