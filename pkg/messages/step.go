@@ -27,6 +27,9 @@ const (
 	MethodDeleteSnapshot  = "delete_snapshot"   // DeleteSnapshotArgs
 )
 
+// StepCall is the step in the tags of what a Director's call of the CPI made.
+const StepCall = "call"
+
 // StepCommand asks the CPI for one effect: the body of a message on
 // StepSubject. The envelope's step is the step id, under which it may be sent
 // again any number of times.

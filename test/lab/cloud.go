@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -13,7 +14,7 @@ import (
 // they are gone.
 func (l *Lab) DeleteServers() {
 	l.t.Helper()
-	token := l.token()
+	token, _ := l.token()
 	for _, s := range l.Inventory().Servers {
 		l.request(http.MethodDelete, "/compute/v2.1/servers/"+s.ID, token, nil)
 	}
@@ -21,6 +22,23 @@ func (l *Lab) DeleteServers() {
 		if time.Now().After(deadline) {
 			l.t.Fatal("the servers do not go")
 		}
+	}
+}
+
+// Untag takes every tag of ours off what is in the cloud, as if another tool
+// had made it.
+func (l *Lab) Untag() {
+	l.t.Helper()
+	token, project := l.token()
+	inv := l.Inventory()
+	for _, s := range inv.Servers {
+		l.request(http.MethodPut, "/compute/v2.1/servers/"+s.ID+"/metadata", token, strings.NewReader(`{"metadata":{}}`))
+	}
+	for _, v := range inv.Volumes {
+		l.request(http.MethodPut, "/volume/v3/"+project+"/volumes/"+v.ID, token, strings.NewReader(`{"volume":{"metadata":{}}}`))
+	}
+	for _, i := range inv.Images {
+		l.request(http.MethodPatch, "/image/v2/images/"+i.ID, token, strings.NewReader(`[{"op":"replace","path":"/tags","value":[]}]`))
 	}
 }
 
@@ -40,7 +58,8 @@ func (l *Lab) Release() {
 	l.request(http.MethodPost, "/devcloud/release", "", nil)
 }
 
-func (l *Lab) token() string {
+// token gives a token and the project that it is for.
+func (l *Lab) token() (token, project string) {
 	l.t.Helper()
 	domain := map[string]string{"name": "Default"}
 	body, err := json.Marshal(map[string]any{"auth": map[string]any{
@@ -60,7 +79,17 @@ func (l *Lab) token() string {
 	if resp.StatusCode != http.StatusCreated {
 		l.t.Fatalf("devcloud gives no token: %s", resp.Status)
 	}
-	return resp.Header.Get("X-Subject-Token")
+	var issued struct {
+		Token struct {
+			Project struct {
+				ID string `json:"id"`
+			} `json:"project"`
+		} `json:"token"`
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&issued); err != nil {
+		l.t.Fatal(err)
+	}
+	return resp.Header.Get("X-Subject-Token"), issued.Token.Project.ID
 }
 
 func (l *Lab) request(method, path, token string, body io.Reader) []byte {

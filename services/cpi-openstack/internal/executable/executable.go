@@ -133,7 +133,7 @@ func (w work) do(ctx context.Context) (any, error) {
 	if _, err := messages.ParseDeployment(owner); err != nil {
 		owner = director
 	}
-	step := messages.StepID(uid, "call", 1)
+	step := messages.StepID(uid, messages.StepCall, 1)
 	args := command(a, messages.Tags{Deployment: owner, UID: uid, Step: step})
 	if args != nil {
 		if a.err != nil {

@@ -38,9 +38,11 @@ func (c *Cloud) adopt(ctx context.Context, s *cpi.Step, o *session, args message
 	return out, err
 }
 
-// free tells whether a resource with these tags may be adopted.
+// free tells whether a resource with these tags may be adopted: what nobody
+// claims, what a Director or create-env had made, and what the import names.
 func free(what string, has messages.Tags, args messages.AdoptArgs) error {
-	if has.UID == "" || has.UID == args.From || has.UID == args.Tags.UID {
+	_, step, _, _ := messages.ParseStepID(has.Step)
+	if has.UID == "" || has.UID == args.From || has.UID == args.Tags.UID || step == messages.StepCall {
 		return nil
 	}
 	return messages.Errorf(messages.CodeCloudForeign, "%s %s belongs to the deployment `%s' (uid %s)", what, args.CID, has.Deployment, has.UID).

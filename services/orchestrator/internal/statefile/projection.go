@@ -2,6 +2,7 @@ package statefile
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/microbosh/microbosh/pkg/manifest"
@@ -75,6 +76,30 @@ func instance(s messages.Snapshot) manifest.Instance {
 	return row
 }
 
+// Agrees tells whether the state file says what the journal does.
+func Agrees(manifestPath string, s messages.Snapshot) (bool, error) {
+	d, err := manifest.ReadDeployments(ProjectionPath(manifestPath))
+	if err != nil {
+		return false, err
+	}
+	want := instance(s)
+	have, recorded := d.Find(want.Name)
+	want.ID = have.ID
+	return recorded == want.Exists() && (!recorded || have == want), nil
+}
+
+// Restore writes the state file from the journal. One that cannot be read is
+// set aside as <file>.damaged.
+func Restore(manifestPath string, s messages.Snapshot) error {
+	path := ProjectionPath(manifestPath)
+	if _, err := manifest.ReadDeployments(path); err != nil {
+		if err := os.Rename(path, path+".damaged"); err != nil {
+			return fmt.Errorf("cannot set the damaged state file aside: %w", err)
+		}
+	}
+	return NewProjection(manifestPath).Save(s)
+}
+
 // CheckForgotten refuses to take a deployment for a new one when the state file
 // names resources of it that the journal knows nothing about.
 func CheckForgotten(manifestPath string, s messages.Snapshot) error {
@@ -93,7 +118,8 @@ func CheckForgotten(manifestPath string, s messages.Snapshot) error {
 	return messages.Errorf(messages.CodeStateInvalid,
 		"%s names resources of `%s' that this bus's journal does not know (VM %s, disk %s, stemcell %s)",
 		path, s.Deployment, orNone(row.VMCID), orNone(row.DiskCID), orNone(row.StemcellCID)).
-		WithHint("use the bus, or restore the folder %s, that they were made with; when they are gone, remove the row from the file", FolderName)
+		WithHint("use the bus, or restore the folder %s, that they were made with; what that bus has lost is found by its tags with `microbosh state rebuild`; "+
+			"what `bosh micro' made is taken over with `microbosh state import`; when they are gone, remove the row from the file", FolderName)
 }
 
 func orNone(s string) string {

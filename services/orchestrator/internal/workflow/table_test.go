@@ -58,6 +58,10 @@ func outputs(t *testing.T, i messages.StepIntended, check messages.CheckVMOutput
 		out = messages.AttachDiskOutputs{Hint: "/dev/sdb"}
 	case workflow.StepCheckVM:
 		out = check
+	case workflow.StepAdoptStemcell, workflow.StepAdoptDisk:
+		out = messages.AdoptOutputs{Exists: true, Owned: true, SizeMiB: 1024, AttachedTo: "vm-1"}
+	case workflow.StepAdoptVM:
+		out = messages.AdoptOutputs{Exists: i.Inputs.VMCID != "gone", Owned: true, Name: "vm-name", IP: "192.0.2.1"}
 	}
 	raw, err := json.Marshal(out)
 	if err != nil {
