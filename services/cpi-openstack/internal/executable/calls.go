@@ -129,6 +129,16 @@ func question(a *arguments) any {
 		return messages.VMArgs{VMCID: a.text(0)}
 	case messages.SvcHasDisk:
 		return messages.DiskOnlyArgs{DiskCID: a.text(0)}
+	case messages.SvcConsole: // this and the next two are ours
+		return messages.VMArgs{VMCID: a.text(0)}
+	case messages.SvcFind:
+		var args messages.FindArgs
+		a.into(0, "a Hash of uid or step", &args)
+		return args
+	case messages.SvcPreflight:
+		var args messages.PreflightArgs
+		a.into(0, "a Hash of cloud_properties, networks, stemcell_cid and disk_mib", &args)
+		return args
 	case messages.SvcCalculate:
 		var args messages.CalculateArgs
 		a.into(0, "a Hash of cpu, ram and ephemeral_disk_size", &args)
