@@ -88,7 +88,7 @@ func (a *app) delete(ctx context.Context, f deployFlags) error {
 	if err != nil || done == nil {
 		return err
 	}
-	if err := a.outcome(*done); err != nil {
+	if err := a.outcome(*done, w.state.Snapshot, ""); err != nil {
 		return err
 	}
 	if err := ids.Forget(name); err != nil {

@@ -105,7 +105,7 @@ func (a *app) jobs(ctx context.Context, v jobsVerb, detach bool) error {
 	if err != nil || done == nil {
 		return err
 	}
-	if err := a.outcome(*done); err != nil {
+	if err := a.outcome(*done, w.state.Snapshot, ""); err != nil {
 		return err
 	}
 	took := time.Duration(done.Millis) * time.Millisecond

@@ -3,11 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/statefile"
-	"github.com/microbosh/microbosh/services/orchestrator/internal/ui"
 )
 
 // attend follows a run to its end; nil when it is left to itself.
@@ -66,32 +64,4 @@ func (t ticket) public() any {
 		Run        string        `json:"run"`
 		Verb       messages.Verb `json:"verb"`
 	}{t.deployment, t.run, t.verb}
-}
-
-// outcome turns the end of a run that did not succeed into an error. What failed
-// was told by the story; here is why, and what to do.
-func (a *app) outcome(done messages.RunDone) error {
-	switch done.Outcome {
-	case messages.OutcomeSucceeded, messages.OutcomeSkipped:
-		return nil
-	}
-	e := done.Error
-	if e == nil {
-		e = messages.Errorf(messages.CodeInternal, "the run ended %s without a reason", done.Outcome)
-	}
-	if done.Step != "" {
-		e = e.WithDetail("step", done.Step)
-	}
-	took := ui.Clock(time.Duration(done.Millis) * time.Millisecond)
-	switch done.Outcome {
-	case messages.OutcomeNeedsAttention:
-		a.ui.Say("microbosh: the %s needs attention, after %s", done.Verb, took)
-		a.ui.Error(e)
-		return exitError(exitAttention)
-	case messages.OutcomeCancelled:
-		a.ui.Say("microbosh: the %s was cancelled, after %s", done.Verb, took)
-	default:
-		a.ui.Say("microbosh: the %s failed, after %s", done.Verb, took)
-	}
-	return e
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/journal"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/ui"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/workflow"
 )
 
 const watchLong = `Follow a run of the chosen deployment to its end, or tell again how one went
@@ -63,7 +64,7 @@ func (a *app) watchRun(ctx context.Context, id string) error {
 	}
 	done := &messages.RunDone{}
 	if end != nil {
-		*done, err = a.retell(ctx, s, t)
+		*done, w.state, err = a.retell(ctx, s, t)
 		err = interruptedOr(ctx, err)
 	} else {
 		w.left = s.alone
@@ -72,7 +73,7 @@ func (a *app) watchRun(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.outcome(*done); err != nil {
+	if err := a.outcome(*done, w.state.Snapshot, ""); err != nil {
 		return err
 	}
 	took := time.Duration(done.Millis) * time.Millisecond
@@ -115,12 +116,14 @@ func noRun(name, id string) error {
 		WithHint("`microbosh history` lists those that have ended")
 }
 
-// retell tells the story of a run that has ended from the journal's beginning
+// retell tells the story of a run that has ended, and gives its end and what
+// there was then, from the journal's beginning
 // on: what was before the last snapshot is still there.
-func (a *app) retell(ctx context.Context, s *session, t ticket) (messages.RunDone, error) {
+func (a *app) retell(ctx context.Context, s *session, t ticket) (messages.RunDone, workflow.State, error) {
+	state := workflow.State{Snapshot: messages.Snapshot{Deployment: t.deployment}}
 	facts, err := s.conn.Follow(ctx, messages.StreamJournal, []string{messages.JournalFilter(t.deployment)}, bus.Start{})
 	if err != nil {
-		return messages.RunDone{}, err
+		return messages.RunDone{}, state, err
 	}
 	defer facts.Stop()
 	story, show := ui.NewStory(t.run, t.verb), a.ui.Renderer("")
@@ -128,14 +131,15 @@ func (a *app) retell(ctx context.Context, s *session, t ticket) (messages.RunDon
 	for {
 		m, err := facts.Next(ctx)
 		if err != nil {
-			return messages.RunDone{}, err
+			return messages.RunDone{}, state, err
 		}
 		fact := journal.ReadFact(m)
+		state = workflow.Fold(state, fact)
 		for _, l := range story.Fact(fact.Run, fact.Time, fact.Body) {
 			show.Show(l)
 		}
 		if done, ok := fact.Body.(messages.RunDone); ok && fact.Run == t.run {
-			return done, nil
+			return done, state, nil
 		}
 	}
 }
