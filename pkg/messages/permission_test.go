@@ -35,7 +35,7 @@ func TestPermissions(t *testing.T) {
 			continue
 		}
 		for _, s := range slices.Concat(p.Publish, p.Subscribe) {
-			if s == messages.LoginSubject && p.Role == messages.RoleRegistry {
+			if p.Role == messages.RoleRegistry && (s == messages.LoginSubject || s == messages.UserInfoSubject) {
 				continue
 			}
 			if s == ">" || s == "*" || strings.HasPrefix(s, "_INBOX.") || strings.HasPrefix(s, "$SYS") {
