@@ -159,11 +159,11 @@ func (a *app) takeOver(ctx context.Context, s *session, d chosen, what messages.
 	if err != nil {
 		return err
 	}
-	if err := a.outcome(*done); err != nil {
+	if err := a.outcome(*done, w.state.Snapshot, ""); err != nil {
 		return err
 	}
 	a.ui.Result(fmt.Sprintf("Imported `%s'; `microbosh plan STEMCELL' shows what a deploy would do to it", name), result{
-		Deployment: name, Outcome: done.Outcome, Millis: done.Millis,
+		Deployment: name, Run: t.run, Verb: t.verb, Outcome: done.Outcome, Millis: done.Millis,
 	})
 	return nil
 }
