@@ -13,7 +13,7 @@ import (
 
 // withInputs gives a verb that reads the manifest bosh-cli's flags for it.
 func (a *app) withInputs(cmd *cobra.Command) {
-	flags := cmd.PersistentFlags()
+	flags := cmd.Flags()
 	flags.StringArrayVarP(&a.inputs.Vars, "var", "v", nil, "NAME=VALUE for ((NAME)) in the manifest; everybody on this machine can read it, so secrets go into --vars-file")
 	flags.StringArrayVarP(&a.inputs.VarsFiles, "vars-file", "l", nil, "YAML file with values for variables")
 	flags.StringArrayVarP(&a.inputs.OpsFiles, "ops-file", "o", nil, "YAML file with operations that change the manifest")

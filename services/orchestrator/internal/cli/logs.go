@@ -48,7 +48,7 @@ func (a *app) logsCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&f.agent, "agent", false, "the agent's logs instead of the jobs'")
-	cmd.Flags().StringVarP(&f.output, "output", "o", "", "file to write (default NAME-logs-TIME.tgz here)")
+	cmd.Flags().StringVar(&f.output, "output", "", "file to write (default NAME-logs-TIME.tgz here)")
 	return cmd
 }
 

@@ -52,7 +52,9 @@ func (a *app) root() *cobra.Command {
 	} {
 		c.GroupID = "deployment"
 		if c.Name() != "deployments" { // which reads no manifest
-			a.withInputs(c)
+			for _, verb := range append(c.Commands(), c) {
+				a.withInputs(verb)
+			}
 		}
 		root.AddCommand(c)
 	}
