@@ -13,6 +13,7 @@ const (
 	VerbStop   Verb = "stop"   // the VM's jobs; the VM stays
 	VerbStart  Verb = "start"  // them again
 	VerbImport Verb = "import" // take over what another tool, or a lost journal, made
+	VerbSweep  Verb = "sweep"  // what the deployment left in the cloud and does not need
 )
 
 // Command is a deploy request: the body of a message on CommandSubject. Its
@@ -28,6 +29,7 @@ type Command struct {
 	ConfigSHA1 string          `json:"config_sha1,omitempty"` // keyed digest of the whole manifest; an imported one's is the original's
 	Stemcell   *StemcellRef    `json:"stemcell,omitempty"`
 	Import     *Import         `json:"import,omitempty"`  // import: what there is
+	Orphans    []Resource      `json:"orphans,omitempty"` // sweep: what to delete
 	Secrets    *Sealed         `json:"secrets,omitempty"` // a CommandSecrets
 }
 

@@ -73,6 +73,7 @@ type StepInputs struct {
 	VMName       string `json:"vm_name,omitempty"`
 	AgentID      string `json:"agent_id,omitempty"`
 	DiskCID      string `json:"disk_cid,omitempty"`
+	PortCID      string `json:"port_cid,omitempty"`
 	OldDiskCID   string `json:"old_disk_cid,omitempty"` // migrate_disk: from
 	SizeMiB      int    `json:"size_mib,omitempty"`
 	Properties   string `json:"properties,omitempty"` // a disk's cloud_properties, compact JSON

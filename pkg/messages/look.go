@@ -61,6 +61,6 @@ type PreflightReply struct {
 
 // Check is one look; without an Error all is well.
 type Check struct {
-	Name  string `json:"name"` // credentials, quota, flavor, image, network, key pair, security groups
+	Name  string `json:"name"` // credentials, clock, certificate, compute quota, volume quota, flavor, image, network <name>, key pair, ...
 	Error *Error `json:"error,omitempty"`
 }

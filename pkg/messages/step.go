@@ -18,6 +18,7 @@ const (
 	MethodAttachDisk     = "attach_disk"
 	MethodDetachDisk     = "detach_disk"
 	MethodAdopt          = "adopt" // AdoptArgs -> AdoptOutputs
+	MethodDeletePort     = "delete_port"
 
 	MethodRebootVM        = "reboot_vm"         // VMArgs
 	MethodSetDiskMetadata = "set_disk_metadata" // SetDiskMetadataArgs
@@ -177,6 +178,12 @@ type AttachDiskOutputs struct {
 // DeleteDiskArgs are delete_disk's.
 type DeleteDiskArgs struct {
 	DiskCID string `json:"disk_cid"`
+	Owner   string `json:"owner"`
+}
+
+// DeletePortArgs are delete_port's: of a create_vm whose server is gone.
+type DeletePortArgs struct {
+	PortCID string `json:"port_cid"`
 	Owner   string `json:"owner"`
 }
 

@@ -60,7 +60,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cloud does something to the cloud behind microbosh's back: cloud
-// delete-servers
+// delete-servers, cloud double-volumes
 func cloud(ts *testscript.TestScript, neg bool, args []string) {
 	l := ts.Value("lab").(*lab.Lab)
 	switch {
@@ -68,6 +68,8 @@ func cloud(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: cloud WHAT")
 	case args[0] == "delete-servers":
 		l.DeleteServers()
+	case args[0] == "double-volumes":
+		l.DoubleVolumes()
 	default:
 		ts.Fatalf("cloud %s is not known", args[0])
 	}

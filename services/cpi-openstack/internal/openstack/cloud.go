@@ -88,6 +88,7 @@ func (c *Cloud) Methods() map[string]cpi.Method {
 		messages.MethodDeleteDisk:     {Run: method(c, c.deleteDisk)},
 		messages.MethodAttachDisk:     {Run: method(c, c.attachDisk)},
 		messages.MethodDetachDisk:     {Run: method(c, c.detachDisk)},
+		messages.MethodDeletePort:     {Run: method(c, c.deletePort)},
 
 		messages.MethodAdopt: {Run: method(c, c.adopt)},
 

@@ -13,6 +13,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/ports"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/services/cpi-openstack/internal/cpi"
 )
 
 // network is one network of a VM with what this CPI reads of it.
@@ -229,4 +230,33 @@ func (s *session) deletePorts(ctx context.Context, owner string) error {
 		}
 	}
 	return nil
+}
+
+// deletePort removes one port that its owner made. An absent one is no error;
+// one that a server uses is not touched.
+func (c *Cloud) deletePort(ctx context.Context, _ *cpi.Step, o *session, args messages.DeletePortArgs) (any, error) {
+	for what, id := range map[string]string{"port": args.PortCID, "owner": args.Owner} {
+		if err := require(what, id); err != nil {
+			return nil, err
+		}
+	}
+	port, err := ports.Get(ctx, o.network, args.PortCID).Extract()
+	if err = classify("read the port "+args.PortCID, reads, err); notFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !o.owns(port.Description, args.Owner):
+		return nil, foreign("Port", args.PortCID, args.Owner)
+	case port.DeviceID != "":
+		return nil, messages.Errorf(messages.CodeCloudConflict, "Port `%s' is in use by the server %s", args.PortCID, port.DeviceID).
+			WithHint("delete that server first")
+	}
+	err = classify("delete the port "+args.PortCID, reads, ports.Delete(ctx, o.network, args.PortCID).ExtractErr())
+	if notFound(err) {
+		return nil, nil
+	}
+	return nil, err
 }

@@ -140,3 +140,31 @@ func TestFloatingIPOfSeveral(t *testing.T) {
 		})
 	}
 }
+
+// A port is deleted by itself only when it is its owner's and no server uses it.
+func TestDeletePort(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var image messages.CreateStemcellOutputs
+	w.must(messages.MethodCreateStemcell, 1, w.stemcell(), &image)
+	args := w.manual(image.CID, "127.20.0.51")
+	w.must(messages.MethodCreateVM, 1, args, nil)
+	port := w.cloud.Inventory().Ports[0].ID
+	for n, c := range map[int]struct {
+		args messages.DeletePortArgs
+		want messages.Code
+	}{
+		1: {messages.DeletePortArgs{PortCID: port, Owner: args.Tags.Step}, messages.CodeCloudConflict},
+		2: {messages.DeletePortArgs{PortCID: port, Owner: messages.StepID(uid, messages.MethodCreateVM, 9)}, messages.CodeCloudForeign},
+		3: {messages.DeletePortArgs{Owner: args.Tags.Step}, messages.CodeMalformed},
+		4: {messages.DeletePortArgs{PortCID: port}, messages.CodeMalformed},
+	} {
+		if r := w.do(messages.MethodDeletePort, n, c.args); r.Status != messages.ResultFailed || r.Error.Code != c.want {
+			t.Errorf("delete_port of %+v is %+v, want %s", c.args, r, c.want)
+		}
+	}
+	w.must(messages.MethodDeletePort, 5, messages.DeletePortArgs{PortCID: "8f8ae4a7-0d4c-4f6a-9b8e-000000000000", Owner: args.Tags.Step}, nil)
+	if inv := w.cloud.Inventory(); len(inv.Ports) != 1 {
+		t.Errorf("the cloud holds %+v", inv)
+	}
+}

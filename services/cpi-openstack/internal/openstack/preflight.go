@@ -19,6 +19,8 @@ func (c *Cloud) preflight(ctx context.Context, o *session, args messages.Preflig
 		out.Checks = append(out.Checks, messages.Check{Name: name, Error: messages.AsError(err)})
 	}
 	check("credentials", nil) // there is a session
+	check("clock", o.checkClock(ctx))
+	check("certificate", o.checkCertificate(ctx))
 	own, err := parseVM(args.CloudProperties)
 	if err != nil {
 		return nil, err

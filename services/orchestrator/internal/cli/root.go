@@ -48,7 +48,7 @@ func (a *app) root() *cobra.Command {
 	for _, c := range []*cobra.Command{
 		a.deploymentCommand(), a.validateCommand(),
 		a.planCommand(), a.deployCommand(), a.deleteCommand(), a.stopCommand(), a.startCommand(), a.statusCommand(), a.deploymentsCommand(),
-		a.watchCommand(), a.eventsCommand(), a.logsCommand(), a.consoleCommand(), a.historyCommand(), a.stateCommand(), a.cancelCommand(), a.agentCommand(),
+		a.watchCommand(), a.eventsCommand(), a.logsCommand(), a.consoleCommand(), a.historyCommand(), a.stateCommand(), a.cancelCommand(), a.agentCommand(), a.doctorCommand(),
 	} {
 		c.GroupID = "deployment"
 		if c.Name() != "deployments" { // which reads no manifest

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/workflow"
 )
 
 // Seen is what the cloud and the VM's agent answered. The zero value means that
@@ -87,33 +88,25 @@ func volume(d messages.Disk, vm *messages.VM, seen Seen) (Finding, bool) {
 // strangers carry the deployment's tag and are not in its journal. What an open
 // intent may have made is not one of them: the next run settles that.
 func strangers(s messages.Snapshot, tagged []messages.Resource) []Finding {
-	known, steps := map[string]bool{}, map[string]bool{}
-	for id := range s.Open {
-		steps[id] = true
-	}
-	if s.VM != nil {
-		known[s.VM.CID], steps[s.VM.Step] = true, true // its ports carry its step
-	}
-	for _, d := range []*messages.Disk{s.Disk, s.NewDisk, s.OldDisk} {
-		if d != nil {
-			known[d.CID] = true
-		}
-	}
-	for _, sc := range s.OldStemcells {
-		known[sc.CID] = true
-	}
-	if s.Stemcell != nil {
-		known[s.Stemcell.CID] = true
-	}
 	var out []Finding
-	for _, r := range tagged {
-		if r.Kind == "snapshot" || known[r.CID] || steps[r.Step] && (r.Kind == "port" || s.VM == nil || r.Step != s.VM.Step) {
-			continue
-		}
+	for _, r := range Strangers(s, tagged) {
 		out = append(out, Finding{
 			r.Kind, r.CID, fmt.Sprintf("carries this deployment's tag (step %s) and is not in its journal", r.Step),
-			"look at it; when nothing needs it, delete it in the cloud",
+			"`microbosh doctor` tells whether it can go, and deletes it with --delete-orphans",
 		})
+	}
+	return out
+}
+
+// Strangers picks what is no part of the deployment, and nothing that an open
+// intent is about. Snapshots are a Director's business.
+func Strangers(s messages.Snapshot, tagged []messages.Resource) []messages.Resource {
+	var out []messages.Resource
+	state := workflow.State{Snapshot: s}
+	for _, r := range tagged {
+		if _, open := s.Open[r.Step]; r.Kind != messages.KindSnapshot && !open && !state.Knows(r) {
+			out = append(out, r)
+		}
 	}
 	return out
 }

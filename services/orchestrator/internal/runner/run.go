@@ -106,7 +106,7 @@ func (r *run) prepare() error {
 func NewRequest(id string, c messages.Command, m *manifest.Manifest) workflow.Request {
 	req := workflow.Request{
 		Run: id, Verb: c.Verb, Recreate: c.Recreate, ConfigSHA1: c.ConfigSHA1, StemcellSHA1: c.Stemcell.Fingerprint(),
-		DiskMiB: m.Resources.PersistentDisk, Import: c.Import,
+		DiskMiB: m.Resources.PersistentDisk, Import: c.Import, Orphans: c.Orphans,
 	}
 	if s := c.Stemcell; s != nil {
 		req.StemcellName, req.StemcellVersion, req.StemcellAPI, req.FetchSpec = s.Name, s.Version, s.APIVersion, s.CID != ""

@@ -110,6 +110,11 @@ func (x *Session) deleteDisk(ctx context.Context, c Call) (any, error) {
 	return nil, x.command(ctx, c, messages.MethodDeleteDisk, messages.DeleteDiskArgs{DiskCID: in.DiskCID, Owner: in.Owner}, nil)
 }
 
+func (x *Session) deletePort(ctx context.Context, c Call) (any, error) {
+	in := c.Intent.Inputs
+	return nil, x.command(ctx, c, messages.MethodDeletePort, messages.DeletePortArgs{PortCID: in.PortCID, Owner: in.Owner}, nil)
+}
+
 func (x *Session) attachDisk(ctx context.Context, c Call) (any, error) {
 	in := c.Intent.Inputs
 	var out messages.AttachDiskOutputs

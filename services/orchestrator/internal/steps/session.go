@@ -82,6 +82,7 @@ func handlers() map[string]handler {
 		workflow.StepDeleteDisk:       (*Session).deleteDisk,
 		workflow.StepAttachDisk:       (*Session).attachDisk,
 		workflow.StepDetachDisk:       (*Session).detachDisk,
+		workflow.StepDeletePort:       (*Session).deletePort,
 		workflow.StepCheckVM:          (*Session).checkVM,
 		workflow.StepWaitAgent:        (*Session).waitAgent,
 		workflow.StepMountDisk:        (*Session).mountDisk,
@@ -144,7 +145,7 @@ func OnCPI(step string) bool {
 	switch step {
 	case workflow.StepCreateStemcell, workflow.StepDeleteStemcell, workflow.StepCreateVM, workflow.StepDeleteVM,
 		workflow.StepSetVMMetadata, workflow.StepDiscoverIP, workflow.StepCreateDisk, workflow.StepDeleteDisk,
-		workflow.StepAttachDisk, workflow.StepDetachDisk,
+		workflow.StepAttachDisk, workflow.StepDetachDisk, workflow.StepDeletePort,
 		workflow.StepAdoptStemcell, workflow.StepAdoptVM, workflow.StepAdoptDisk:
 		return true
 	}

@@ -14,6 +14,7 @@ const (
 	stageStop    = "Stop micro BOSH"
 	stageStart   = "Start micro BOSH"
 	stageImport  = "Import micro BOSH"
+	stageSweep   = "Delete what was left behind"
 
 	groupDisk = "Updating persistent disk"
 )
@@ -32,6 +33,8 @@ func placeOf(verb messages.Verb, i messages.StepIntended) place {
 	switch {
 	case verb == messages.VerbDelete:
 		p.stage, p.group = stageDelete, ""
+	case verb == messages.VerbSweep:
+		p.stage, p.group = stageSweep, ""
 	case verb == messages.VerbStop:
 		p.stage = stageStop
 	case verb == messages.VerbStart:

@@ -19,6 +19,8 @@ type Request struct {
 	StemcellAPI     int
 	FetchSpec       bool // the stemcell was no .tgz: its apply spec is in the VM
 
+	Orphans []messages.Resource // what a sweep deletes
+
 	DiskMiB        int    // 0: no persistent disk
 	DiskProperties string // compact JSON
 
@@ -102,6 +104,11 @@ func refuse(s State, r Request) *messages.RunDone {
 			Outcome: messages.OutcomeFailed,
 			Error: messages.Errorf(messages.CodeInstanceExists, "the journal knows this deployment already").
 				WithHint("`microbosh state show` prints what it knows; there is nothing to import"),
+		}
+	}
+	if r.Verb == messages.VerbSweep {
+		if err := s.needs(r.Orphans); err != nil {
+			return &messages.RunDone{Outcome: messages.OutcomeFailed, Error: err}
 		}
 	}
 	if onlyJobs(r.Verb) {

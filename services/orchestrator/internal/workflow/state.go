@@ -162,7 +162,7 @@ func (s *State) intend(f Fact, i messages.StepIntended) {
 		if i.Step == StepStop && s.VM != nil && s.VM.CID == i.Inputs.VMCID {
 			s.VM.Running = false // whatever comes of it
 		}
-	case i.Step != StepCheckVM:
+	case i.Step != StepCheckVM && s.Run.Verb != messages.VerbSweep:
 		// From here on the deployment is no longer what was fingerprinted.
 		s.ConfigSHA1, s.StemcellSHA1 = "", ""
 	}
@@ -224,7 +224,7 @@ func (s *State) end(f Fact, d messages.RunDone) {
 		return // a refused command ends without having been claimed
 	}
 	s.Run = nil
-	if d.Verb == messages.VerbDelete && d.Outcome == messages.OutcomeSucceeded {
+	if d.Outcome == messages.OutcomeSucceeded && (d.Verb == messages.VerbDelete || d.Verb == messages.VerbSweep && !s.Exists()) {
 		s.Snapshot = messages.Snapshot{Deployment: s.Deployment, FinishedRuns: s.FinishedRuns}
 	}
 }

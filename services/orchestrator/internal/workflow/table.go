@@ -31,6 +31,7 @@ const (
 	StepAdoptStemcell    = "adopt_stemcell"
 	StepAdoptVM          = "adopt_vm"
 	StepAdoptDisk        = "adopt_disk"
+	StepDeletePort       = "delete_port"
 )
 
 // Roles tell disks and stemcells of one deployment apart.
@@ -52,6 +53,8 @@ func Table(verb messages.Verb) []Row {
 	switch verb {
 	case messages.VerbDelete:
 		return deleteTable()
+	case messages.VerbSweep:
+		return sweepTable()
 	case messages.VerbStop:
 		return jobsTable(Row{StepStop, onVM(once(StepStop))})
 	case messages.VerbStart:
