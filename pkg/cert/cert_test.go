@@ -77,3 +77,36 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+func TestExpiring(t *testing.T) {
+	t.Parallel()
+	dir, now := t.TempDir(), time.Now()
+	ca, err := cert.EnsureAuthority(dir, "ca", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := ca.Client(cert.RoleName("cpi"), cert.Life, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cert.Write(dir, "cpi", pair); err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[time.Duration]int{0: 0, cert.Life - cert.Soon/2: 1, cert.Life + time.Hour: 1} {
+		list, err := cert.Expiring(dir, cert.Soon, now.Add(at))
+		if err != nil || len(list) != want {
+			t.Errorf("after %s: %v %v, want %d", at, list, err, want)
+		}
+		for _, e := range list {
+			if w := e.Warning(now.Add(at)); w.Hint == "" || e.Name != cert.RoleName("cpi") {
+				t.Errorf("the warning is %v", w)
+			}
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cpi.pem"), []byte("changed by hand"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cert.Expiring(dir, cert.Soon, now); messages.CodeOf(err) != messages.CodeStateInvalid {
+		t.Errorf("a file changed by hand: %v", err)
+	}
+}

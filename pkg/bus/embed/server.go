@@ -92,6 +92,11 @@ func (s *Server) run(ctx context.Context, o Options) error {
 	if err := identities(filepath.Join(s.dir, "keys"), options); err != nil {
 		return err
 	}
+	if keys := filepath.Join(s.dir, "keys"); encrypted(keys, o.Host) {
+		if err := encrypt(keys, o.Host, options); err != nil {
+			return fmt.Errorf("cannot prepare TLS for the bus: %w", err)
+		}
+	}
 	if s.nats, err = server.NewServer(options); err != nil {
 		return fmt.Errorf("cannot set up the bus: %w", err)
 	}

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// cutDialer tells when the first connection that it made can no longer be read.
+// cutDialer tells when the first connection that it made has ended.
 type cutDialer struct {
 	once sync.Once
 	lost chan struct{}
@@ -30,4 +30,10 @@ func (w *watched) Read(b []byte) (int, error) {
 		w.dialer.once.Do(func() { close(w.dialer.lost) })
 	}
 	return n, err
+}
+
+// Close is what TLS ends in when the server says goodbye.
+func (w *watched) Close() error {
+	w.dialer.once.Do(func() { close(w.dialer.lost) })
+	return w.Conn.Close()
 }

@@ -59,10 +59,12 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
-func begin(t testing.TB) *house {
+func begin(t testing.TB) *house { t.Helper(); return beginIn(t, t.TempDir()) }
+
+func beginIn(t testing.TB, dir string) *house {
 	t.Helper()
 	ctx := within(t)
-	h := &house{dir: t.TempDir(), log: &buffer{}}
+	h := &house{dir: dir, log: &buffer{}}
 	server, err := embed.Start(ctx, embed.Options{Dir: h.dir})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,150 @@
+package settings_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/microbosh/microbosh/pkg/bus"
+	"github.com/microbosh/microbosh/pkg/cert"
+	"github.com/microbosh/microbosh/pkg/messages"
+)
+
+// beginTLS is a house whose bus speaks TLS, as it does when others than this
+// machine reach it.
+func beginTLS(t *testing.T) *house {
+	t.Helper()
+	dir := t.TempDir()
+	keys := filepath.Join(dir, "keys")
+	if err := os.MkdirAll(keys, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ca, err := cert.EnsureAuthority(keys, cert.PlaneAuthority, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(bus.CAFile(keys), ca.Certificate(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return beginIn(t, dir)
+}
+
+// bosh logs in as BOSH's agents do: with a certificate and no name.
+func (h *house) bosh(t *testing.T, pair cert.Pair, o bus.Options) (*bus.Conn, <-chan struct{}, error) {
+	t.Helper()
+	bundle, err := os.ReadFile(bus.CAFile(filepath.Join(h.dir, "keys")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialer := &cutDialer{lost: make(chan struct{})}
+	o.URL, o.Dialer, o.Wait = h.bus(t), dialer, time.Second
+	o.TLS = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+	o.TLS.RootCAs.AppendCertsFromPEM(bundle)
+	if pair.Certificate != nil {
+		both, err := tls.X509KeyPair(pair.Certificate, pair.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.TLS.Certificates = []tls.Certificate{both}
+	}
+	c, err := bus.Connect(within(t), o)
+	if err == nil {
+		t.Cleanup(c.Close)
+	}
+	return c, dialer.lost, err
+}
+
+func pairOf(id messages.Identity) cert.Pair {
+	return cert.Pair{Certificate: []byte(id.Certificate), Key: []byte(id.PrivateKey)}
+}
+
+// BOSH's convention: the common name says who it is. It is in force as soon as
+// the identity is made, and gone when that is revoked; nothing is reloaded.
+func TestCertificates(t *testing.T) {
+	t.Parallel()
+	h := beginTLS(t)
+	c := h.controller(t, h.bus(t))
+	authority, err := cert.OpenAuthority(filepath.Join(h.dir, "keys"), cert.AgentAuthority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, _, err := cert.NewAuthority("stranger", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(by *cert.Authority, name string, life time.Duration) cert.Pair {
+		t.Helper()
+		pair, err := by.Client(name, life, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pair
+	}
+	refused := func(what string, pair cert.Pair, o bus.Options) {
+		t.Helper()
+		_, _, err := h.bosh(t, pair, o)
+		switch messages.CodeOf(err) {
+		case messages.CodeBusDenied:
+		case messages.CodeBusUnreachable: // the server hung up before the alert was read
+		default:
+			t.Errorf("%s: %v, want bus_denied", what, err)
+		}
+	}
+	early := sign(authority, cert.AgentName("a1", false), cert.AgentLife)
+	refused("before the identity is made", early, bus.Options{})
+
+	first, err := c.create(t, "a1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parsed, err := cert.Parse([]byte(first.Certificate)); err != nil || parsed.Subject.String() != "CN=a1.bootstrap.agent.bosh-internal,O=Cloud Foundry,C=USA" {
+		t.Errorf("the subject is %v, %v", parsed.Subject, err)
+	}
+	if _, err := c.create(t, "a2"); err != nil {
+		t.Fatal(err)
+	}
+	agent, lost, err := h.bosh(t, pairOf(first), bus.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for subject, may := range map[string]bool{messages.AgentSubject("a1"): true, messages.AgentSubject("a2"): false, "agent.*": false, "director.>": false, "hm.>": false, "_INBOX.>": false} {
+		_, err := agent.Subscribe(within(t), subject, func(bus.Msg) {})
+		if (err == nil) != may {
+			t.Errorf("a1 may subscribe to %s: %v", subject, err)
+		}
+	}
+	refused("no certificate and no name", cert.Pair{}, bus.Options{})
+	refused("an expired certificate", sign(authority, cert.AgentName("a1", false), -time.Minute), bus.Options{})
+	refused("another authority's certificate", sign(stranger, cert.AgentName("a1", false), cert.AgentLife), bus.Options{})
+	refused("a name that is no agent's", sign(authority, "default.director.bosh-internal", cert.AgentLife), bus.Options{})
+	refused("an agent that nobody made", sign(authority, cert.AgentName("a3", false), cert.AgentLife), bus.Options{})
+	refused("one agent's certificate with another's name", pairOf(first), bus.Options{User: "a2", Password: "x"})
+	refused("a wrong password beside the own certificate", pairOf(first), bus.Options{User: "a1", Password: "x"})
+
+	lasting, err := c.lasting(t, "a1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, cut, err := h.bosh(t, pairOf(lasting), bus.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := func(what string, lost <-chan struct{}) {
+		t.Helper()
+		select {
+		case <-lost:
+		case <-within(t).Done():
+			t.Errorf("%s stays", what)
+		}
+	}
+	gone("who came with the first certificate", lost)
+	refused("the first certificate after the swap", pairOf(first), bus.Options{})
+	if err := c.revoke(t, "a1"); err != nil {
+		t.Fatal(err)
+	}
+	gone("a revoked agent", cut)
+	refused("a revoked agent that reconnects", pairOf(lasting), bus.Options{})
+}
