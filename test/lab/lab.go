@@ -32,6 +32,10 @@ type Options struct {
 	// Settle is the CPI's settle window, default 1s. It must be longer than any
 	// fault keeps a create on its way, or a second create is the CPI's right.
 	Settle time.Duration
+
+	Plane    string // folder of a control plane whose bus runs already; "" = an embedded bus
+	BusURL   string // of that bus
+	Registry string // host:port that its registry listens on
 }
 
 // Lab is a whole system on loopback.
@@ -55,6 +59,8 @@ type Lab struct {
 	state  string
 	bin    string
 	url    string // of devcloud
+	folder string // Options.Plane
+	busURL string // Options.BusURL
 }
 
 // Marker is in every secret of a lab's manifest.
@@ -100,26 +106,29 @@ func subnet(dir string) string {
 func New(t testing.TB, o Options) *Lab {
 	t.Helper()
 	l := alone(t, o)
-	l.Bus = l.program("bus", "microbosh", "bus", "--dir", l.state)
-	url, err := embed.ReadAddress(l.state)
-	if err != nil {
-		t.Fatal(err)
+	l.folder, l.busURL = o.Plane, o.BusURL
+	registry := []string{"--listen", "127.0.0.1:0"}
+	if o.Plane == "" {
+		l.Bus = l.program("bus", "microbosh", "bus", "--dir", l.state)
+	} else {
+		registry = []string{"--listen", o.Registry, "--advertise", "http://" + o.Registry}
 	}
+	url := l.BusURL()
 	l.Proxies = map[string]*bustest.Proxy{}
-	service := func(name, program string, args ...string) *Process {
+	service := func(role, name, program string, args ...string) *Process {
 		via := url
 		if o.Proxies {
 			l.Proxies[name] = bustest.NewProxy(t, url)
 			via = l.Proxies[name].URL()
 		}
-		return l.program(name, program, append(args, "--bus", via, "--keys", l.Keys())...)
+		return l.program(name, program, append(args, "--bus", via, "--keys", l.keysOf(role))...)
 	}
 	for i := range max(o.Orchestrators, 1) {
-		l.Orchestrators = append(l.Orchestrators, service(fmt.Sprint("orchestrator", i), "microbosh", "serve"))
+		l.Orchestrators = append(l.Orchestrators, service(messages.RoleOrchestrator, fmt.Sprint("orchestrator", i), "microbosh", "serve"))
 	}
-	l.Registry = service("registry", "microbosh-registry", "--listen", "127.0.0.1:0")
+	l.Registry = service(messages.RoleRegistry, "registry", "microbosh-registry", registry...)
 	for i := range max(o.CPIs, 1) {
-		l.CPIs = append(l.CPIs, service(fmt.Sprint("cpi", i), "microbosh-cpi-openstack", "--settle", l.settle.String()))
+		l.CPIs = append(l.CPIs, service(messages.RoleCPI, fmt.Sprint("cpi", i), "microbosh-cpi-openstack", "--settle", l.settle.String()))
 	}
 	return l
 }
@@ -135,6 +144,14 @@ func (l *Lab) program(log, name string, args ...string) *Process {
 
 // Keys is the folder of the control plane's keys.
 func (l *Lab) Keys() string { return filepath.Join(l.state, "keys") }
+
+// keysOf is what the programs of a role are given as --keys.
+func (l *Lab) keysOf(role string) string {
+	if l.folder == "" {
+		return l.Keys()
+	}
+	return filepath.Join(l.folder, role)
+}
 
 // State is the folder of everything that the lab's programs keep.
 func (l *Lab) State() string { return l.state }
@@ -213,12 +230,8 @@ func (l *Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(l.bin, "microbosh"), args...)
 	cmd.Dir = l.Dir
 	cmd.Env = append(os.Environ(), "HOME="+l.Dir, "XDG_CONFIG_HOME=", "MICROBOSH_MANIFEST="+l.Manifest, "MICROBOSH_BUS=", "MICROBOSH_KEYS=", "MICROBOSH_SETTLE="+l.settle.String())
-	if l.Bus != nil {
-		url, err := embed.ReadAddress(l.state)
-		if err != nil {
-			l.t.Fatal(err)
-		}
-		cmd.Env = append(cmd.Env, "MICROBOSH_BUS="+url, "MICROBOSH_KEYS="+l.Keys())
+	if l.Bus != nil || l.busURL != "" {
+		cmd.Env = append(cmd.Env, "MICROBOSH_BUS="+l.BusURL(), "MICROBOSH_KEYS="+l.keysOf(messages.RoleCLI))
 	}
 	return cmd
 }
@@ -226,6 +239,9 @@ func (l *Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 // BusURL is where the bus listens.
 func (l *Lab) BusURL() string {
 	l.t.Helper()
+	if l.busURL != "" {
+		return l.busURL
+	}
 	url, err := embed.ReadAddress(l.state)
 	if err != nil {
 		l.t.Fatal(err)
@@ -236,7 +252,7 @@ func (l *Lab) BusURL() string {
 // Connect connects with a role's identity for the length of the test.
 func (l *Lab) Connect(role string) *bus.Conn {
 	l.t.Helper()
-	return l.connect(l.state, role)
+	return l.dial(l.BusURL(), l.keysOf(role), role)
 }
 
 func (l *Lab) connect(state, role string) *bus.Conn {
@@ -245,8 +261,13 @@ func (l *Lab) connect(state, role string) *bus.Conn {
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	return l.dial(url, filepath.Join(state, "keys"), role)
+}
+
+func (l *Lab) dial(url, keys, role string) *bus.Conn {
+	l.t.Helper()
 	conn, err := bus.Connect(l.t.Context(), bus.Options{
-		URL: url, Name: "lab", SeedFile: filepath.Join(state, "keys", role+".nk"), InboxPrefix: messages.InboxPrefix(role), Wait: ready,
+		URL: url, Name: "lab", SeedFile: filepath.Join(keys, role+".nk"), InboxPrefix: messages.InboxPrefix(role), Wait: ready,
 	})
 	if err != nil {
 		l.t.Fatal(err)

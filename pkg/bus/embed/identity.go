@@ -33,6 +33,62 @@ func SealRoles() []messages.Role {
 // agents.
 func IssuerFile(keys string) string { return filepath.Join(keys, "registry.issuer") }
 
+// WardenFile is where a folder of keys keeps the seed of the registry's identity
+// in the system account.
+func WardenFile(keys string) string { return filepath.Join(keys, "registry.sys.nk") }
+
+// OldUserFile is the seed that a role had before the last rotation.
+func OldUserFile(keys string, role messages.Role) string {
+	return filepath.Join(keys, role+".old.nk")
+}
+
+// EnsureUser gives the public half of a user's seed, made when it is missing.
+func EnsureUser(path string) (string, error) { return publicKey(path, nkeys.CreateUser) }
+
+// EnsureIssuer gives the public half of the seed that signs logins, made when it
+// is missing.
+func EnsureIssuer(keys string) (string, error) {
+	return publicKey(IssuerFile(keys), nkeys.CreateAccount)
+}
+
+// PublicUsers are the keys that a role logs in with: the present one, made when
+// it is missing, and that of before the last rotation.
+func PublicUsers(keys string, role messages.Role) ([]string, error) {
+	public, err := EnsureUser(filepath.Join(keys, role+".nk"))
+	if err != nil {
+		return nil, err
+	}
+	old := OldUserFile(keys, role)
+	if _, err := os.Stat(old); err != nil {
+		return []string{public}, nil
+	}
+	former, err := EnsureUser(old)
+	if err != nil || former == public {
+		return []string{public}, err
+	}
+	return []string{public, former}, nil
+}
+
+// RotateUser gives a role a new seed and keeps the present one as the old one;
+// the one before that is forgotten.
+func RotateUser(keys string, role messages.Role) error {
+	path := filepath.Join(keys, role+".nk")
+	seed, err := secret(path, func() (string, error) { return newSeed(nkeys.CreateUser) })
+	if err != nil {
+		return err
+	}
+	fresh, err := newSeed(nkeys.CreateUser)
+	if err != nil {
+		return fmt.Errorf("cannot make %s: %w", path, err)
+	}
+	for _, f := range [][2]string{{OldUserFile(keys, role), seed}, {path, fresh}} { // killed between, both are the present one
+		if err := renameio.WriteFile(f[0], []byte(f[1]+"\n"), 0o600, renameio.IgnoreUmask()); err != nil {
+			return fmt.Errorf("cannot write %s: %w", f[0], err)
+		}
+	}
+	return nil
+}
+
 // identities reads each role's keys, and makes those that are missing. Whoever
 // has none of them is asked about at the registry.
 func identities(keys string, o *server.Options) error {
@@ -48,20 +104,22 @@ func identities(keys string, o *server.Options) error {
 		if p.Role == messages.RoleAgent {
 			continue
 		}
-		public, err := publicKey(filepath.Join(keys, p.Role+".nk"), nkeys.CreateUser)
+		public, err := PublicUsers(keys, p.Role)
 		if err != nil {
 			return err
 		}
-		callout.AuthUsers = append(callout.AuthUsers, public)
-		o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: public, Permissions: permissions(p)})
+		for _, key := range public {
+			callout.AuthUsers = append(callout.AuthUsers, key)
+			o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: key, Permissions: permissions(p)})
+		}
 	}
-	public, err := publicKey(filepath.Join(keys, "registry.sys.nk"), nkeys.CreateUser)
+	public, err := EnsureUser(WardenFile(keys))
 	if err != nil {
 		return err
 	}
 	callout.AuthUsers = append(callout.AuthUsers, public)
 	o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: public, Account: system, Permissions: permissions(messages.WardenPermission())})
-	if callout.Issuer, err = publicKey(IssuerFile(keys), nkeys.CreateAccount); err != nil {
+	if callout.Issuer, err = EnsureIssuer(keys); err != nil {
 		return err
 	}
 	o.AuthCallout = callout

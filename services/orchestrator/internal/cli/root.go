@@ -60,6 +60,7 @@ func (a *app) root() *cobra.Command {
 	}
 	for _, c := range []*cobra.Command{
 		a.devCommand(), a.busCommand(), a.serveCommand(), a.directorCommand(), a.stemcellCommand(), a.versionCommand(),
+		a.initCommand(), a.rotateCommand(), a.provisionCommand(),
 	} {
 		c.GroupID = "system"
 		root.AddCommand(c)

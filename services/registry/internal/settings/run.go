@@ -118,10 +118,12 @@ func Run(ctx context.Context, o Options) error {
 			}
 		}
 		file := filepath.Join(filepath.Dir(filepath.Clean(o.Keys)), "registry.json")
-		if err := writeEndpoint(file, url); err != nil {
-			return err
+		if o.Advertise == "" || !told(file, url) { // a control plane's folder tells it for good
+			if err := writeEndpoint(file, url); err != nil {
+				return err
+			}
+			defer removeEndpoint(file, url)
 		}
-		defer removeEndpoint(file, url)
 		o.Log.Info().Str("url", url).Msg("serving settings")
 		if o.Ready != nil {
 			if err := o.Ready(); err != nil {
@@ -199,13 +201,17 @@ func writeEndpoint(file, url string) error {
 
 // removeEndpoint leaves what another registry wrote meanwhile.
 func removeEndpoint(file, url string) {
+	if told(file, url) {
+		_ = os.Remove(file)
+	}
+}
+
+func told(file, url string) bool {
 	b, err := os.ReadFile(file)
 	var at struct {
 		URL string `json:"url"`
 	}
-	if err == nil && json.Unmarshal(b, &at) == nil && at.URL == url {
-		_ = os.Remove(file)
-	}
+	return err == nil && json.Unmarshal(b, &at) == nil && at.URL == url
 }
 
 func version() string {

@@ -1,0 +1,95 @@
+package embed
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+)
+
+// Account is where everybody is on a bus with a configuration of its own.
+const Account = "BOSH"
+
+// Config is what the configuration of one nats-server says.
+type Config struct {
+	Name    string   // of the server
+	Port    int      // for clients
+	Store   string   // folder of JetStream
+	Folder  string   // with server.pem, server.key and ca.pem
+	Cluster string   // "" alone; else the cluster's name
+	Routes  []string // host:port of every server of the cluster
+	Route   int      // port for the others, when there is a cluster
+
+	Keys   map[messages.Role][]string // public nkeys, the present one first
+	Warden []string                   // the registry's in the system account
+	Issuer string                     // public nkey that signs logins
+}
+
+// Encode writes it as JSON, which nats-server reads. Everybody brings a
+// certificate; the roles' nkeys are here, and about all others the registry is
+// asked.
+func (c Config) Encode() ([]byte, error) {
+	type object = map[string]any
+	var users, warden []any
+	user := func(key string, p messages.Permission) object {
+		allowed := object{"publish": object{"allow": p.Publish}, "subscribe": object{"allow": p.Subscribe}}
+		if p.Respond {
+			allowed["allow_responses"] = object{"max": 1, "expires": answerWait.String()}
+		}
+		return object{"nkey": key, "permissions": allowed}
+	}
+	for _, p := range messages.Permissions() {
+		for _, key := range c.Keys[p.Role] {
+			users = append(users, user(key, p))
+		}
+	}
+	for _, key := range c.Warden {
+		warden = append(warden, user(key, messages.WardenPermission()))
+	}
+	security := object{
+		"cert_file": filepath.Join(c.Folder, "server.pem"), "key_file": filepath.Join(c.Folder, "server.key"),
+		"ca_file": filepath.Join(c.Folder, "ca.pem"), "verify": true, "timeout": tlsTimeout,
+	}
+	out := object{
+		"server_name": c.Name, "port": c.Port, "ping_interval": "5s", "ping_max": 2, "tls": security,
+		"jetstream": object{"store_dir": c.Store, "sync_interval": "always"},
+		"accounts": object{
+			Account: object{"jetstream": "enabled", "users": users}, "SYS": object{"users": warden}, "NOBODY": object{},
+		},
+		"system_account": "SYS",
+		"authorization": object{
+			"timeout": loginWait,
+			// nats-server reloads everything but this. So it names neither the roles'
+			// keys nor their accounts: only who is in none of them is asked about.
+			"auth_callout": object{"issuer": c.Issuer, "account": Account, "auth_users": c.Warden, "allowed_accounts": []string{"NOBODY"}},
+		},
+	}
+	if c.Cluster != "" {
+		routes := make([]string, 0, len(c.Routes))
+		for _, r := range c.Routes {
+			routes = append(routes, "nats-route://"+r)
+		}
+		out["cluster"] = object{"name": c.Cluster, "port": c.Route, "routes": routes, "tls": security}
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(out); err != nil {
+		return nil, fmt.Errorf("cannot encode the bus's configuration: %w", err)
+	}
+	return append([]byte("# Written by `microbosh init` and `microbosh rotate`, which write it again.\n"), b.Bytes()...), nil
+}
+
+// CheckConfig reads a configuration file as nats-server does.
+func CheckConfig(path string) error {
+	if _, err := server.ProcessConfigFile(path); err != nil {
+		return messages.Errorf(messages.CodeStateInvalid, "nats-server cannot read %s: %w", path, err).
+			WithHint("`microbosh rotate tls` writes it anew")
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package plane
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/microbosh/microbosh/pkg/bus/embed"
+	"github.com/microbosh/microbosh/pkg/cert"
+	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/seal"
+)
+
+// readers tells which roles seal to a role, and need its public key.
+func readers(role messages.Role) []messages.Role {
+	switch role {
+	case messages.RoleOrchestrator:
+		return []messages.Role{messages.RoleCLI}
+	case messages.RoleCPI:
+		return []messages.Role{messages.RoleOrchestrator, messages.RoleCLI}
+	case messages.RoleRegistry:
+		return []messages.Role{messages.RoleCPI}
+	}
+	return nil
+}
+
+// fill makes what is missing.
+func (p *Plane) fill() (made bool, err error) {
+	folders := []string{p.authorities()}
+	for _, role := range roles() {
+		folders = append(folders, p.keys(role))
+	}
+	for i := range p.about.Nodes {
+		folders = append(folders, p.bus(i))
+	}
+	for _, dir := range folders {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return false, fmt.Errorf("cannot make the folder: %w", err)
+		}
+	}
+	before, err := p.count()
+	if err != nil {
+		return false, err
+	}
+	if err := p.trust(); err != nil {
+		return false, err
+	}
+	for _, role := range roles() {
+		if err := p.ensureCertificate(role); err != nil {
+			return false, err
+		}
+	}
+	for _, role := range embed.SealRoles() {
+		if _, err := seal.OpenRing(p.keys(role), role); err != nil {
+			return false, err
+		}
+		if err := p.share(role); err != nil {
+			return false, err
+		}
+	}
+	if err := p.registry(); err != nil {
+		return false, err
+	}
+	wrote, err := p.configure()
+	if err != nil {
+		return false, err
+	}
+	after, err := p.count()
+	return wrote || after != before, err
+}
+
+// trust makes the authorities and gives everybody what they sign by.
+func (p *Plane) trust() error {
+	plane, err := cert.EnsureAuthority(p.authorities(), cert.PlaneAuthority, p.now())
+	if err != nil {
+		return err
+	}
+	agents, err := cert.EnsureAuthority(p.keys(messages.RoleRegistry), cert.AgentAuthority, p.now())
+	if err != nil {
+		return err
+	}
+	trusted := []*cert.Authority{plane, agents}
+	if old, err := cert.OpenAuthority(p.authorities(), cert.PlaneAuthority+"-old"); err == nil {
+		trusted = append(trusted, old)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	dirs := []string{p.authorities()}
+	for _, role := range roles() {
+		dirs = append(dirs, p.keys(role))
+	}
+	for i := range p.about.Nodes {
+		dirs = append(dirs, p.bus(i))
+	}
+	slices.Sort(dirs)
+	for _, dir := range slices.Compact(dirs) {
+		if err := embed.WriteBundle(dir, trusted...); err != nil {
+			return err
+		}
+	}
+	for i, host := range p.about.Nodes {
+		if exists(filepath.Join(p.bus(i), "server.pem")) {
+			continue
+		}
+		pair, err := plane.Server([]string{host, "localhost", "127.0.0.1"}, p.now())
+		if err != nil {
+			return err
+		}
+		if err := cert.Write(p.bus(i), "server", pair); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Plane) ensureCertificate(role messages.Role) error {
+	if _, err := cert.Read(p.keys(role), role); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return p.certify(role)
+}
+
+// certify signs a new certificate for a role.
+func (p *Plane) certify(role messages.Role) error {
+	authority, err := cert.OpenAuthority(p.authorities(), cert.PlaneAuthority)
+	if err != nil {
+		return fmt.Errorf("cannot sign for %s: %w", role, err)
+	}
+	pair, err := authority.Client(cert.RoleName(role), cert.Life, p.now())
+	if err != nil {
+		return err
+	}
+	return cert.Write(p.keys(role), role, pair)
+}
+
+// share gives a role's public curve key to those that seal to it.
+func (p *Plane) share(role messages.Role) error {
+	public, err := seal.PublicKey(p.keys(role), role)
+	if err != nil {
+		return err
+	}
+	for _, reader := range readers(role) {
+		if _, err := write(filepath.Join(p.keys(reader), role+".xpub"), []byte(public+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registry makes the credential of the HTTP API, which CPIs know too, and tells
+// them where it is.
+func (p *Plane) registry() error {
+	const name = "registry.http"
+	path := filepath.Join(p.keys(messages.RoleRegistry), name)
+	line, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		line = []byte("registry:" + rand.Text() + "\n")
+		_, err = write(path, line, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot make the registry's credential: %w", err)
+	}
+	if _, err := write(filepath.Join(p.keys(messages.RoleCPI), name), line, 0o600); err != nil {
+		return err
+	}
+	b, err := json.Marshal(map[string]string{"url": p.about.Registry})
+	if err != nil {
+		return fmt.Errorf("cannot encode the registry's address: %w", err)
+	}
+	_, err = write(p.path("registry.json"), append(b, '\n'), 0o644)
+	return err
+}
+
+// count tells how many files there are.
+func (p *Plane) count() (n int, err error) {
+	err = filepath.WalkDir(p.dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			n++
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("cannot look through the control plane: %w", err)
+	}
+	return n, nil
+}
