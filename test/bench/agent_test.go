@@ -206,9 +206,14 @@ func TestAgent(t *testing.T) {
 
 func (v *vm) rss() string {
 	v.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", v.cmd.Process.Pid))
+	return rss(v, v.cmd.Process.Pid)
+}
+
+func rss(t testing.TB, pid int) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		v.Fatal(err)
+		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(text), "VmRSS:")
 	line, _, _ := strings.Cut(rest, "\n")

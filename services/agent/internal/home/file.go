@@ -27,7 +27,11 @@ func MkdirAll(dirs ...string) error {
 
 // WriteFile replaces path by data, durably: the file and its folder are synced
 // before it returns.
-func WriteFile(path string, data []byte, mode fs.FileMode) (err error) {
+func WriteFile(path string, data []byte, mode fs.FileMode) error {
+	return replace(path, data, mode, true)
+}
+
+func replace(path string, data []byte, mode fs.FileMode, durably bool) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("cannot write %s: %w", path, err)
@@ -54,13 +58,18 @@ func WriteFile(path string, data []byte, mode fs.FileMode) (err error) {
 	if err := tmp.Chmod(mode); err != nil {
 		return err
 	}
-	if err := tmp.Sync(); err != nil {
-		return err
+	if durably {
+		if err := tmp.Sync(); err != nil {
+			return err
+		}
 	}
 	if err := os.Rename(tmp.Name(), path); err != nil {
 		return err
 	}
 	done = true
+	if !durably {
+		return nil
+	}
 	return SyncDir(dir)
 }
 
@@ -142,12 +151,18 @@ func Link(target, path string) error {
 }
 
 // WriteJSON is WriteFile of v, readable by the agent alone.
-func WriteJSON(path string, v any) error {
+func WriteJSON(path string, v any) error { return writeJSON(path, v, true) }
+
+// NoteJSON is WriteJSON of what is made anew at each start: whole or not at all,
+// but a power cut may lose it.
+func NoteJSON(path string, v any) error { return writeJSON(path, v, false) }
+
+func writeJSON(path string, v any, durably bool) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
-	return WriteFile(path, append(data, '\n'), 0o600)
+	return replace(path, append(data, '\n'), 0o600, durably)
 }
 
 // ReadFile reads at most MaxFile bytes.

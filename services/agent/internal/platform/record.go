@@ -44,7 +44,7 @@ func Record(dir home.Dir, log zerolog.Logger, step string, changes ...Change) er
 		changes = []Change{}
 	}
 	path := dir.Bosh("recorded", step+".json")
-	if err := home.WriteJSON(path, Recorded{Step: step, Changes: changes}); err != nil {
+	if err := home.NoteJSON(path, Recorded{Step: step, Changes: changes}); err != nil {
 		return err
 	}
 	if len(changes) > 0 {

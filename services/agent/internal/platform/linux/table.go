@@ -89,7 +89,8 @@ func writeTable(ctx context.Context, b block, parts ...newPartition) error {
 		}
 		fmt.Fprintf(&script, "type=%s, name=\"%s\"\n", p.kind, p.name)
 	}
-	if _, err := run(ctx, script.String(), "sfdisk", "--quiet", b.path); err != nil {
+	// The kernel is told by known: sfdisk would sync every disk of the machine before.
+	if _, err := run(ctx, script.String(), "sfdisk", "--quiet", "--no-tell-kernel", b.path); err != nil {
 		return fmt.Errorf("cannot partition %s: %w", b.path, err)
 	}
 	return nil
