@@ -123,6 +123,9 @@ func SyncTree(dir string) error {
 // Symlink makes path a symlink to target, whatever link it was before, in one
 // step, durably. A folder or file at path is left alone and is an error.
 func Symlink(target, path string) error {
+	if now, err := os.Readlink(path); err == nil && now == target {
+		return nil
+	}
 	if err := Link(target, path); err != nil {
 		return err
 	}
