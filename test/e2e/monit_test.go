@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -316,6 +317,22 @@ func TestDirectorAndRealMonit(t *testing.T) {
 	g.is("cat /var/vcap/store/file; findmnt -n -o FSTYPE /var/vcap/store", "kept\next4")
 	g.must(`Unmounted /dev/sdd`, "unmount_disk", "vol-2")
 	g.must(`{}`, "remove_persistent_disk", "vol-1")
+
+	// A disk that is full leaves the jobs as they are; with room they change.
+	g.in("head -c 1G /dev/zero > /var/vcap/data/full 2>/dev/null || true")
+	next := maps.Clone(spec)
+	next["configuration_hash"], next["job"] = "h-full", map[string]any{"name": "web", "templates": []any{map[string]string{"name": "web", "version": "2"}}}
+	if r := g.ask("agent-a", "apply", next); r.Exception == nil || !strings.Contains(r.Exception.Message, "no space left on device") {
+		t.Errorf("apply on a full disk: got %s %+v", r.Value, r.Exception)
+	}
+	if r := g.ask("agent-a", "upload_blob", map[string]any{"blob_id": "x", "checksum": rendered["sha1"], "payload": "eA=="}); r.Exception == nil || !strings.Contains(r.Exception.Message, "no space left on device") {
+		t.Errorf("upload_blob on a full disk: got %s %+v", r.Value, r.Exception)
+	}
+	g.must(`"configuration_hash":"h-1"`, "get_state")
+	g.is("readlink -f /var/vcap/jobs/web | grep -c /web/1/; ls /var/vcap/data/jobs/web", "1\n1")
+	g.in("rm /var/vcap/data/full")
+	g.must(`"applied"`, "apply", next)
+	g.is("readlink -f /var/vcap/jobs/web | grep -c /web/2/", "1")
 
 	// What it does to the machine.
 	g.must(`"success"`, "ssh", "setup", map[string]string{"user": "bosh_a", "public_key": "ssh-rsa A"})
