@@ -214,6 +214,7 @@ func TestWrongManifests(t *testing.T) {
 		{"types in lists", replace(t, sample, "dns: [10.0.0.2]", "dns: [true, [x]]"), "m.yml:7:9: network.dns[0] must be a string, not true or false\nm.yml:7:15: network.dns[1] must be a string, not a list"},
 		{"addresses", replace(t, sample, "203.0.113.10", "203.0.113.999"), "m.yml:6:8: network.vip must be an IP address"},
 		{"no auth", replace(t, sample, openstack, ""), "m.yml:17:5: cloud.properties.openstack.auth_url is needed\nm.yml:17:5: cloud.properties.openstack needs either username and api_key, or application_credential_id and application_credential_secret"},
+		{"a cloud of clouds.yaml", replace(t, sample, openstack, "      cloud: mine\n"), ""},
 		{"no URL", replace(t, sample, "http://keystone:5000/v3", "keystone"), "m.yml:18:17: cloud.properties.openstack.auth_url must be an http or https URL"},
 		{"no cloud", sample[:strings.Index(sample, "cloud:\n  plugin")], "m.yml:1:1: No cloud properties defined"},
 		{"no section", "name: x\nnetwork: {}\ncloud: {plugin: openstack}\n", "m.yml:3:1: cloud.properties.openstack is needed with plugin openstack"},

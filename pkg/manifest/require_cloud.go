@@ -27,6 +27,9 @@ func (c *checker) openstack(properties map[string]any) {
 		return
 	}
 	if address, _ := os["auth_url"].(string); !given(os, "auth_url") {
+		if given(os, "cloud") {
+			return // clouds.yaml says the rest, where the CPI runs
+		}
 		c.problem(c.at(section+".auth_url"), "%s.auth_url is needed", section)
 	} else if u, err := url.Parse(address); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		c.problem(c.at(section+".auth_url"), "%s.auth_url must be an http or https URL", section)

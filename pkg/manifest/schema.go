@@ -98,7 +98,7 @@ func openstack() map[string]rule {
 		"state_timeout": plain(number), "wait_resource_poll_interval": plain(number),
 	}
 	for _, name := range []string{
-		"auth_url", "tenant", "project", "project_id", "domain", "user_domain_name", "project_domain_name", "region",
+		"auth_url", "cloud", "tenant", "project", "project_id", "domain", "user_domain_name", "project_domain_name", "region",
 		"endpoint_type", "default_key_name", "default_volume_type", "config_drive", "ssh_user",
 	} {
 		keys[name] = plain(text)
