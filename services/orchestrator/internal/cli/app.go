@@ -47,6 +47,7 @@ type app struct {
 	bus, keys string
 	manifest  string          // beats the chosen deployment
 	inputs    manifest.Inputs // what changes the manifest as it is read
+	context   string          // where bus and keys come from, "" for no context
 	config    string          // file of the chosen deployment
 	yes       bool
 	host      string        // where a bus of this command's own listens

@@ -28,8 +28,11 @@ func (a *app) root() *cobra.Command {
 		},
 		Args: cobra.ArbitraryArgs,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.useChosenContext(cmd) }
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage("%s: %w", cmd.CommandPath(), err) })
+
+	root.SetHelpCommand(helpCommand())
 
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.bus, "bus", a.getenv("MICROBOSH_BUS"), "URL of the bus (MICROBOSH_BUS)")
@@ -61,6 +64,7 @@ func (a *app) root() *cobra.Command {
 	for _, c := range []*cobra.Command{
 		a.devCommand(), a.busCommand(), a.serveCommand(), a.directorCommand(), a.stemcellCommand(), a.versionCommand(),
 		a.initCommand(), a.rotateCommand(), a.provisionCommand(),
+		a.contextCommand(), a.configCommand(), a.explainCommand(), a.completionCommand(), a.manCommand(),
 	} {
 		c.GroupID = "system"
 		root.AddCommand(c)

@@ -16,9 +16,11 @@ func (a *app) versionCommand() *cobra.Command {
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			v := struct {
-				Version string `json:"version"`
-				Go      string `json:"go"`
-			}{semver(), runtime.Version()}
+				Version  string `json:"version"`
+				Revision string `json:"revision,omitempty"` // of the source; + when it was changed
+				Platform string `json:"platform"`
+				Go       string `json:"go"`
+			}{semver(), revision(), runtime.GOOS + "/" + runtime.GOARCH, runtime.Version()}
 			a.ui.Result(fmt.Sprintf("microbosh %s (%s)", v.Version, v.Go), v)
 			return nil
 		},
@@ -32,4 +34,25 @@ func semver() string {
 		return "0.0.0-dev"
 	}
 	return strings.TrimPrefix(info.Main.Version, "v")
+}
+
+// revision is the commit that the binary was built from, "" when it is unknown.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	var commit, changed string
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			commit = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changed = "+"
+		}
+	}
+	if commit == "" {
+		return ""
+	}
+	return commit + changed
 }

@@ -87,6 +87,9 @@ func (t *Terminal) Error(err error) {
 	}
 	_, _ = fmt.Fprintln(t.Err, t.red(Printable(e.Message)))
 	t.hint(e)
+	if e.Code != messages.CodeUsage { // which says all itself
+		_, _ = fmt.Fprintf(t.Err, "code: %s (microbosh explain %s)\n", e.Code, e.Code)
+	}
 }
 
 func (t *Terminal) hint(e *messages.Error) {
