@@ -74,8 +74,12 @@ type vm struct {
 	changes *killpoint.Process // of the agent that was started last, when watched
 
 	requests atomic.Int64
-	mu       sync.Mutex // guards replies
-	replies  map[string]chan messages.AgentReply
+	mu       sync.Mutex // guards what follows
+	served   struct {   // env and address as they were at the last start
+		env     map[string]any
+		address string
+	}
+	replies map[string]chan messages.AgentReply
 }
 
 func newVM(t *testing.T) *vm {
@@ -142,16 +146,18 @@ func (v *vm) serveMetadata() {
 		"disks": map[string]any{"system": "/dev/sda", "persistent": map[string]any{}},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
 		switch {
-		case r.URL.Path == "/latest/meta-data/local-ipv4" && v.address != "":
-			fmt.Fprint(w, v.address)
+		case r.URL.Path == "/latest/meta-data/local-ipv4" && v.served.address != "":
+			fmt.Fprint(w, v.served.address)
 			return
 		case r.URL.Path != "/latest/user-data":
 			http.NotFound(w, r)
 			return
 		}
 		env := map[string]any{"password": "$6$secret-hash"}
-		maps.Copy(env, v.env)
+		maps.Copy(env, v.served.env)
 		settings["env"] = map[string]any{"bosh": env}
 		_ = json.NewEncoder(w).Encode(settings)
 	}))
@@ -174,6 +180,9 @@ func (v *vm) boot() {
 // start starts the agent; its words go to <base>/../agent.log.
 func (v *vm) start() {
 	v.Helper()
+	v.mu.Lock()
+	v.served.env, v.served.address = v.env, v.address
+	v.mu.Unlock()
 	path, err := binary()
 	if err != nil {
 		v.Fatal(err)
