@@ -58,6 +58,7 @@ type Import struct {
 type StemcellRef struct {
 	CID             string          `json:"cid,omitempty"`    // an existing image, never deleted by us
 	Path            string          `json:"path,omitempty"`   // absolute path of the .tgz on Host
+	URL             string          `json:"url,omitempty"`    // http(s), of the .tgz, with SHA1; everybody may see it
 	Host            string          `json:"host,omitempty"`   // host id of who can read Path
 	Object          string          `json:"object,omitempty"` // name in the object store, when Host is not the CPI's
 	Size            int64           `json:"size,omitempty"`   // bytes of the .tgz

@@ -1,19 +1,17 @@
 package stemcell
 
+import "context"
+
 // OpenImage opens a member image that somebody took out of its stemcell and
 // checked, as a Director does before it calls a CPI: an archive that holds
 // root.img. It is read once, by Image: a cut or damaged archive fails there,
 // before its end.
 func OpenImage(path string) (*Stemcell, error) {
-	f, err := openArchive(path)
+	f, size, err := openArchive(context.Background(), path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, unreadable(path, err)
-	}
 	root, err := find(path, f, memberRoot)
 	if err != nil {
 		return nil, err
@@ -21,5 +19,5 @@ func OpenImage(path string) (*Stemcell, error) {
 	if root == nil {
 		return nil, invalid(path, "Root image is missing from stemcell archive")
 	}
-	return &Stemcell{Path: path, bare: true, Size: info.Size(), ImageSize: info.Size()}, nil
+	return &Stemcell{Path: path, bare: true, Size: size, ImageSize: size}, nil
 }

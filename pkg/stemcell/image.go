@@ -10,8 +10,9 @@ import (
 	"errors"
 	"hash"
 	"io"
-	"os"
 	"strings"
+
+	"github.com/microbosh/microbosh/pkg/messages"
 )
 
 // Bounds on the member image: a sparse file in it takes no room and may claim
@@ -26,7 +27,7 @@ const (
 // Read fails instead of telling the end, so who passes the image on must not
 // finish before io.EOF.
 func (s *Stemcell) Image(ctx context.Context) (*ImageReader, error) {
-	f, err := openArchive(s.Path)
+	f, _, err := openArchive(ctx, s.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func (s *Stemcell) Image(ctx context.Context) (*ImageReader, error) {
 type ImageReader struct {
 	ctx    context.Context
 	s      *Stemcell
-	f      *os.File
+	f      io.ReadCloser
 	sum    hash.Hash
 	member io.Reader // the member image, through sum
 	root   *member
@@ -144,6 +145,10 @@ type member struct {
 func find(path string, r io.Reader, name string) (*member, error) {
 	gz, err := gzip.NewReader(bufio.NewReaderSize(r, 256<<10))
 	if err != nil {
+		var e *messages.Error
+		if errors.As(err, &e) {
+			return nil, err // of the download
+		}
 		return nil, invalid(path, "the image is no tar.gz with %s: %w", name, err)
 	}
 	tr := tar.NewReader(gz)

@@ -2,6 +2,7 @@ package stemcell
 
 import (
 	"archive/tar"
+	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"encoding/json"
@@ -61,11 +62,14 @@ type mf struct {
 // Open reads the archive once, from beginning to end, and verifies it: its
 // members, their names, the manifest, and the image's sha1. Errors have code
 // stemcell_missing or stemcell_invalid.
-func Open(path string) (*Stemcell, error) {
+func Open(path string) (*Stemcell, error) { return OpenAt(context.Background(), path) }
+
+// OpenAt is Open of a path or an http(s) URL.
+func OpenAt(ctx context.Context, path string) (*Stemcell, error) {
 	s := &Stemcell{Path: path}
 	var manifest, spec []byte
 	var digest string
-	size, err := walk(path, func(name string, h *tar.Header, r io.Reader) error {
+	size, err := walk(ctx, path, func(name string, h *tar.Header, r io.Reader) error {
 		var err error
 		switch name {
 		case memberManifest:

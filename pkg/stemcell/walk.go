@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,21 +26,21 @@ const (
 
 // walk goes through the archive's members, refuses what has no place in one, and
 // gives the archive's size.
-func walk(path string, visit func(name string, h *tar.Header, r io.Reader) error) (int64, error) {
-	f, err := openArchive(path)
+func walk(ctx context.Context, path string, visit func(name string, h *tar.Header, r io.Reader) error) (int64, error) {
+	f, size, err := openArchive(ctx, path)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return 0, missing(path, err)
-	}
 	gz, err := gzip.NewReader(bufio.NewReaderSize(f, 256<<10))
 	if err != nil {
+		var e *messages.Error
+		if errors.As(err, &e) {
+			return 0, err // of the download
+		}
 		return 0, unreadable(path, errors.New("it is no gzip"))
 	}
-	budget := &bounded{r: gz, left: info.Size()*maxGain + slack}
+	budget := &bounded{r: gz, left: size*maxGain + slack}
 	tr := tar.NewReader(budget)
 	seen := map[string]bool{}
 	for members := 0; ; members++ {
@@ -76,7 +77,7 @@ func walk(path string, visit func(name string, h *tar.Header, r io.Reader) error
 	if _, err := io.Copy(io.Discard, budget); err != nil {
 		return 0, unreadable(path, err)
 	}
-	return info.Size(), nil
+	return size, nil
 }
 
 // memberName is a member's name without a leading ./, which tar makes when it is
@@ -96,21 +97,31 @@ func memberName(path string, h *tar.Header) (string, error) {
 	return name, nil
 }
 
-// openArchive opens a plain file. A pipe would be waited for, so it is refused
-// before.
-func openArchive(path string) (*os.File, error) {
+// openArchive opens a plain file, or one on the web, and gives its size. A pipe
+// would be waited for, so it is refused before.
+func openArchive(ctx context.Context, path string) (io.ReadCloser, int64, error) {
+	if IsURL(path) {
+		w, err := openWeb(ctx, path)
+		if err != nil {
+			return nil, 0, err
+		}
+		if w.size < 0 {
+			return w, maxDownload / maxGain, nil
+		}
+		return w, w.size, nil
+	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, missing(path, err)
+		return nil, 0, missing(path, err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, unreadable(path, errors.New("it is no file"))
+		return nil, 0, unreadable(path, errors.New("it is no file"))
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, missing(path, err)
+		return nil, 0, missing(path, err)
 	}
-	return f, nil
+	return f, info.Size(), nil
 }
 
 func unreadable(path string, err error) error {

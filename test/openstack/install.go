@@ -35,14 +35,14 @@ func (s *stack) install(ctx context.Context) error {
 	}
 	defer restore()
 	install := append([]string{
-		"-qy", "-o", "DPkg::Lock::Timeout=900", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
+		"-qy", "-o", "DPkg::Lock::Timeout=900", "-o", "Acquire::Retries=5", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
 		"install", "--no-install-recommends",
 	}, missing...)
 	if err := s.apt(ctx, install...); err == nil {
 		return nil
 	}
 	// The lists may be old, or there may be none.
-	if err := s.apt(ctx, "-q", "-o", "DPkg::Lock::Timeout=900", "update"); err != nil {
+	if err := s.apt(ctx, "-q", "-o", "DPkg::Lock::Timeout=900", "-o", "Acquire::Retries=5", "update"); err != nil {
 		return err
 	}
 	return s.apt(ctx, install...)

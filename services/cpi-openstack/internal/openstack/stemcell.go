@@ -92,10 +92,20 @@ func (u *upload) find(ctx context.Context) ([]cpi.Found, error) {
 	return []cpi.Found{{CID: image.ID, Created: image.CreatedAt}}, nil
 }
 
-// open verifies the archive once; it must lie on this host.
+// open verifies the archive once; it must lie on this host. One on the web is
+// verified while it streams through, and described by the command.
 func (u *upload) open(context.Context) error {
 	ref := u.args.Stemcell
 	if u.stemcell != nil {
+		return nil
+	}
+	if ref.URL != "" {
+		found, err := stemcell.At(ref.URL, ref.SHA1)
+		if err != nil {
+			return err
+		}
+		u.stemcell = found
+		maps.Copy(u.about, u.session.Stemcell)
 		return nil
 	}
 	if ref.Path == "" || ref.Host != daemon.HostID() {
@@ -235,15 +245,23 @@ func (u *upload) send(ctx context.Context, cid string) error {
 		return err
 	}
 	body := &imageBody{ctx: ctx, upload: u}
-	defer body.close()
 	err := imagedata.Upload(ctx, u.session.image, cid, body).ExtractErr()
-	if failed := body.failure(); failed != nil {
-		return failed
-	}
-	if gophercloud.ResponseCodeIs(err, http.StatusConflict) {
+	body.close()
+	switch failed := body.failure(); {
+	case failed != nil:
+		err = failed
+	case gophercloud.ResponseCodeIs(err, http.StatusConflict):
 		return nil
+	default:
+		err = classify("upload the image "+cid, reads, err)
 	}
-	return classify("upload the image "+cid, reads, err)
+	if err == nil || cpi.Transient(err) || ctx.Err() != nil {
+		return err
+	}
+	if discard := u.step.Discard(ctx, cid, u.remove); discard != nil {
+		return discard
+	}
+	return err
 }
 
 // text is a scalar of a manifest as Glance wants it.

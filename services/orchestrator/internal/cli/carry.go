@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -18,8 +19,17 @@ type stemcellLoad struct {
 	spec json.RawMessage // the apply spec; nil when it is in the VM
 }
 
-// openStemcell verifies a .tgz and refers to it; anything else is an image id.
-func (a *app) openStemcell(arg string) (stemcellLoad, error) {
+// openStemcell verifies a .tgz, here or on the web, and refers to it; anything
+// else is an image id.
+func (a *app) openStemcell(ctx context.Context, arg string) (stemcellLoad, error) {
+	if stemcell.IsURL(arg) {
+		a.ui.Say("Verifying stemcell...")
+		sc, err := stemcell.OpenAt(ctx, arg)
+		if err != nil {
+			return stemcellLoad{}, interruptedOr(ctx, err)
+		}
+		return loadOf(sc, messages.StemcellRef{URL: arg})
+	}
 	if filepath.Ext(arg) != ".tgz" {
 		return stemcellLoad{ref: &messages.StemcellRef{CID: arg}}, nil
 	}
@@ -39,14 +49,18 @@ func (a *app) openStemcell(arg string) (stemcellLoad, error) {
 		}
 		return stemcellLoad{}, e
 	}
+	return loadOf(sc, messages.StemcellRef{Path: path, Host: daemon.HostID()})
+}
+
+// loadOf describes a stemcell to the CPI.
+func loadOf(sc *stemcell.Stemcell, ref messages.StemcellRef) (stemcellLoad, error) {
 	properties, err := json.Marshal(sc.CloudProperties)
 	if err != nil {
 		return stemcellLoad{}, messages.Errorf(messages.CodeStemcellInvalid, "cannot read the cloud properties of the stemcell: %w", err)
 	}
-	return stemcellLoad{&messages.StemcellRef{
-		Path: path, Host: daemon.HostID(), Size: sc.Size, Name: sc.Name, Version: sc.Version,
-		APIVersion: sc.APIVersion, SHA1: sc.SHA1, CloudProperties: properties,
-	}, sc.ApplySpec}, nil
+	ref.Size, ref.Name, ref.Version = sc.Size, sc.Name, sc.Version
+	ref.APIVersion, ref.SHA1, ref.CloudProperties = sc.APIVersion, sc.SHA1, properties
+	return stemcellLoad{&ref, sc.ApplySpec}, nil
 }
 
 func sealTo(keys string, v any) (*messages.Sealed, error) {

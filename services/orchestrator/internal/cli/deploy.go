@@ -85,7 +85,7 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 	desc := a.describe(d, x.state)
 	var load stemcellLoad
 	if x.state.Exists() && !a.yes { // what would be lost is shown before the question
-		if load, err = a.openStemcell(arg); err != nil {
+		if load, err = a.openStemcell(ctx, arg); err != nil {
 			return err
 		}
 		a.warn(ctx, s, d, x, messages.Command{Verb: verb, Recreate: f.recreate, ConfigSHA1: x.config, Stemcell: load.ref})
@@ -94,7 +94,7 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 		return err
 	}
 	if load.ref == nil {
-		if load, err = a.openStemcell(arg); err != nil {
+		if load, err = a.openStemcell(ctx, arg); err != nil {
 			return err
 		}
 	}

@@ -50,7 +50,7 @@ func (a *app) plan(ctx context.Context, arg string, recreate bool) error {
 	if arg, err = stemcellOf(d, arg); err != nil {
 		return err
 	}
-	load, err := a.openStemcell(arg)
+	load, err := a.openStemcell(ctx, arg)
 	if err != nil {
 		return err
 	}
