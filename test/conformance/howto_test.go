@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,34 +23,41 @@ import (
 )
 
 // TestHowTo does what docs/openstack.md tells a person to type, in its order,
-// with nothing put in but who, where and which network.
+// with nothing put in but who, where and which network; once more with the
+// stemcell on the web.
 func TestHowTo(t *testing.T) {
 	t.Parallel()
-	t.Run("devcloud", func(t *testing.T) {
-		t.Parallel()
-		hyper, err := rootless.New(rootless.Options{Log: zerolog.Nop()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		cloud := cloudtest.Start(t, func(o *devcloud.Options) { o.Hypervisor = hyper })
-		howTo(t, target{
-			AuthURL: cloud.AuthURL(), Username: devcloud.User, Password: cloud.Password(), Project: devcloud.Project, Private: subnet{ID: cloud.NetworkID()},
+	for name, web := range map[string]bool{"devcloud": false, "devcloud from the web": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			howToOnDevcloud(t, web)
 		})
-		if left := cloud.Inventory(); !left.Empty() {
-			t.Errorf("the cloud still holds %+v", left)
-		}
-	})
+	}
 	if os.Getenv(real) == "" {
 		return // make test-openstack brings it up
 	}
 	t.Run("openstack", func(t *testing.T) {
 		cloud := whole(t)
 		standInFor(t, cloud)
-		howTo(t, cloud)
+		howTo(t, cloud, false)
 	})
 }
 
-func howTo(t *testing.T, cloud target) {
+func howToOnDevcloud(t *testing.T, web bool) {
+	hyper, err := rootless.New(rootless.Options{Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cloud := cloudtest.Start(t, func(o *devcloud.Options) { o.Hypervisor = hyper })
+	howTo(t, target{
+		AuthURL: cloud.AuthURL(), Username: devcloud.User, Password: cloud.Password(), Project: devcloud.Project, Private: subnet{ID: cloud.NetworkID()},
+	}, web)
+	if left := cloud.Inventory(); !left.Empty() {
+		t.Errorf("the cloud still holds %+v", left)
+	}
+}
+
+func howTo(t *testing.T, cloud target, web bool) {
 	dir := t.TempDir()
 	bin := lab.Programs(t)
 	put := strings.NewReplacer("AUTH_URL", cloud.AuthURL, "USERNAME", cloud.Username, "PASSWORD", cloud.Password, "PROJECT", cloud.Project, "NET_ID", cloud.Private.ID)
@@ -72,7 +81,12 @@ func howTo(t *testing.T, cloud target) {
 	if len(commands) < 6 {
 		t.Fatalf("the page shows only %q", commands)
 	}
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(server.Close)
 	for _, command := range commands {
+		if web {
+			command = strings.Replace(command, "deploy stemcell.tgz", "deploy "+server.URL+"/stemcell.tgz", 1)
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		cmd := exec.CommandContext(ctx, "sh", "-c", command)
 		cmd.Dir, cmd.Stdin = dir, strings.NewReader("yes\n")
