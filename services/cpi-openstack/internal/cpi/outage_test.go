@@ -163,12 +163,12 @@ func TestBusRestartsInTheMiddle(t *testing.T) {
 func TestLongStepIsHeld(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		method   string
-		creates  bool
-		deadline time.Time
+		method  string
+		creates bool
+		within  time.Duration // is its deadline
 	}{
-		"at work":       {messages.MethodDetachDisk, false, soon()},
-		"the last look": {messages.MethodCreateVM, true, time.Now().Add(-time.Hour)},
+		"at work":       {messages.MethodDetachDisk, false, patience},
+		"the last look": {messages.MethodCreateVM, true, -time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -181,7 +181,7 @@ func TestLongStepIsHeld(t *testing.T) {
 			}}}
 			w.start(time.Second, long)
 			w.start(time.Second, long)
-			w.send(tc.method, tc.deadline, false)
+			w.send(tc.method, time.Now().Add(tc.within), false)
 			if r := w.result(tc.method, final); r.Status != messages.ResultDone {
 				t.Errorf("result is %+v (%v)", r, r.Error)
 			}
