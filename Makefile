@@ -54,7 +54,7 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_V):
 
 generate: ## write what is generated from the code
 	@$(GO) test ./pkg/messages ./pkg/manifest -update
-	@$(GO) test ./pkg/bus/embed -run Matrix -update
+	@$(GO) test ./pkg/bus/embed -run 'Matrix|Configs' -update
 
 SEEDS ?= 1000
 crash: build ## kill at every message, and live through SEEDS random histories
