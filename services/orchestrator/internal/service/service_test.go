@@ -159,15 +159,3 @@ func TestCancelFinishesTheEffectInFlight(t *testing.T) {
 		t.Errorf("%d things are left", got)
 	}
 }
-
-func TestNoiseOnTheSubjects(t *testing.T) {
-	t.Parallel()
-	l := newLab(t)
-	l.orchestrator()
-	for _, body := range []string{"", "hello", "{}", `{"specversion":"1.0","id":"x","type":"bosh.v1.cmd.create","deployment":"a.b"}`} {
-		if _, err := l.conn.Send(t.Context(), messages.CommandSubject("noise"), "", []byte(body)); err != nil {
-			t.Logf("refused: %v", err)
-		}
-	}
-	l.want(l.send(messages.VerbCreate, "s1", 1024), messages.OutcomeSucceeded)
-}
