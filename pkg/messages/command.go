@@ -12,6 +12,7 @@ const (
 	VerbDelete Verb = "delete"
 	VerbStop   Verb = "stop"   // the VM's jobs; the VM stays
 	VerbStart  Verb = "start"  // them again
+	VerbApply  Verb = "apply"  // another apply spec to the VM's agent
 	VerbImport Verb = "import" // take over what another tool, or a lost journal, made
 	VerbSweep  Verb = "sweep"  // what the deployment left in the cloud and does not need
 )
@@ -36,7 +37,7 @@ type Command struct {
 // CommandSecrets is what Command.Secrets holds once opened.
 type CommandSecrets struct {
 	Manifest  json.RawMessage `json:"manifest,omitempty"`   // the cut-out leaves, as pkg/manifest joins them
-	ApplySpec json.RawMessage `json:"apply_spec,omitempty"` // the stemcell's apply_spec.yml
+	ApplySpec json.RawMessage `json:"apply_spec,omitempty"` // the stemcell's apply_spec.yml, or what apply was given
 }
 
 // Import names what an import takes over. What is empty is not there.

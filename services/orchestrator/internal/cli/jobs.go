@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/seal"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/statefile"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/ui"
 )
@@ -18,11 +20,12 @@ type jobsVerb struct {
 	asks        string // "" = nothing is asked
 	done        string // past tense
 	short, long string
+	spec        json.RawMessage // apply: what the jobs are to be
 }
 
 func (a *app) stopCommand() *cobra.Command {
 	return a.jobsCommand(jobsVerb{
-		verb: messages.VerbStop, asks: "Stopping the jobs of", done: "Stopped",
+		verb: messages.VerbStop, asks: "Stopping the jobs of", done: "Stopped the jobs of",
 		short: "stop the jobs on the VM, which stays",
 		long: `Stop the jobs on the VM. The VM, its persistent disk and its address stay, and
 the agent goes on answering; start starts the jobs again, and so does a deploy.`,
@@ -31,7 +34,7 @@ the agent goes on answering; start starts the jobs again, and so does a deploy.`
 
 func (a *app) startCommand() *cobra.Command {
 	return a.jobsCommand(jobsVerb{
-		verb: messages.VerbStart, done: "Started",
+		verb: messages.VerbStart, done: "Started the jobs of",
 		short: "start the jobs on the VM again",
 		long:  `Start the jobs that stop has stopped, and wait until the Director answers.`,
 	})
@@ -89,7 +92,7 @@ func (a *app) jobs(ctx context.Context, v jobsVerb, detach bool) error {
 			return err
 		}
 	}
-	command, err := plainRequest(s, d, v.verb, false)
+	command, err := jobsRequest(s, d, v)
 	if err != nil {
 		return err
 	}
@@ -109,10 +112,31 @@ func (a *app) jobs(ctx context.Context, v jobsVerb, detach bool) error {
 		return err
 	}
 	took := time.Duration(done.Millis) * time.Millisecond
-	a.ui.Result(fmt.Sprintf("%s the jobs of `%s', took %s to complete", v.done, name, ui.Clock(took)), result{
+	a.ui.Result(fmt.Sprintf("%s `%s', took %s to complete", v.done, name, ui.Clock(took)), result{
 		Deployment: name, Run: t.run, Verb: t.verb, Outcome: done.Outcome, Millis: done.Millis,
 	})
 	return nil
+}
+
+// jobsRequest is the request of a jobs verb.
+func jobsRequest(s *session, d chosen, v jobsVerb) (messages.Command, error) {
+	command, err := plainRequest(s, d, v.verb, false)
+	if err != nil || v.spec == nil {
+		return command, err
+	}
+	_, secrets, err := d.manifest.Split()
+	if err != nil {
+		return messages.Command{}, err
+	}
+	if command.Secrets, err = sealTo(s.keys, messages.CommandSecrets{Manifest: secrets, ApplySpec: v.spec}); err != nil {
+		return messages.Command{}, err
+	}
+	ring, err := seal.ReadRing(s.keys, messages.RoleCLI)
+	if err != nil {
+		return messages.Command{}, err
+	}
+	command.ConfigSHA1 = ring.Digest(v.spec) // one spec is not another
+	return command, nil
 }
 
 // detachable refuses to leave a run to a control plane that ends with the

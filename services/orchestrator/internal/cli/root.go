@@ -49,7 +49,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: "system", Title: "The system itself:"},
 	)
 	for _, c := range []*cobra.Command{
-		a.deploymentCommand(), a.validateCommand(),
+		a.deploymentCommand(), a.validateCommand(), a.applyCommand(),
 		a.planCommand(), a.deployCommand(), a.deleteCommand(), a.stopCommand(), a.startCommand(), a.statusCommand(), a.deploymentsCommand(),
 		a.watchCommand(), a.eventsCommand(), a.logsCommand(), a.consoleCommand(), a.historyCommand(), a.stateCommand(), a.cancelCommand(), a.agentCommand(), a.doctorCommand(),
 	} {

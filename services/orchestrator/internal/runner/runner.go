@@ -98,7 +98,7 @@ func decode(job *bus.Job) (messages.Envelope, messages.Command, error) {
 		return e, command, messages.Errorf(messages.CodeMalformed, "the run id %q is no UUID", e.ID)
 	}
 	switch command.Verb {
-	case messages.VerbCreate, messages.VerbUpdate, messages.VerbDelete, messages.VerbStop, messages.VerbStart, messages.VerbSweep:
+	case messages.VerbCreate, messages.VerbUpdate, messages.VerbDelete, messages.VerbStop, messages.VerbStart, messages.VerbApply, messages.VerbSweep:
 		return e, command, nil
 	case messages.VerbImport:
 		if command.Import != nil {

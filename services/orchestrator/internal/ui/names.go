@@ -13,6 +13,7 @@ const (
 	stageDelete  = "Delete micro BOSH"
 	stageStop    = "Stop micro BOSH"
 	stageStart   = "Start micro BOSH"
+	stageApply   = "Apply spec"
 	stageImport  = "Import micro BOSH"
 	stageSweep   = "Delete what was left behind"
 
@@ -39,6 +40,8 @@ func placeOf(verb messages.Verb, i messages.StepIntended) place {
 		p.stage = stageStop
 	case verb == messages.VerbStart:
 		p.stage = stageStart
+	case verb == messages.VerbApply:
+		p.stage = stageApply
 	case verb == messages.VerbImport:
 		p.stage = stageImport
 	case i.Step == "delete_vm", i.Step == "check_vm":

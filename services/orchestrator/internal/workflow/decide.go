@@ -125,8 +125,8 @@ func (s State) cannotReach(verb messages.Verb) *messages.Error {
 	switch {
 	case s.VM == nil:
 		return messages.Errorf(messages.CodeNoDeployment, "No existing instance to %s", verb)
-	case verb == messages.VerbStart && s.ConfigSHA1 == "":
-		return messages.Errorf(messages.CodeNoDeployment, "the last deploy did not finish: there is nothing to start yet").
+	case verb != messages.VerbStop && s.ConfigSHA1 == "":
+		return messages.Errorf(messages.CodeNoDeployment, "the last deploy did not finish: there is nothing to %s yet", verb).
 			WithHint("deploy again: it goes on from there")
 	case c != nil && !c.Exists:
 		return messages.Errorf(messages.CodeCloudNotFound, "the VM %s no longer exists in the cloud", s.VM.CID).

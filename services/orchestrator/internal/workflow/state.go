@@ -169,7 +169,9 @@ func (s *State) intend(f Fact, i messages.StepIntended) {
 }
 
 // onlyJobs tells whether a verb leaves everything as it is but the jobs.
-func onlyJobs(v messages.Verb) bool { return v == messages.VerbStop || v == messages.VerbStart }
+func onlyJobs(v messages.Verb) bool {
+	return v == messages.VerbStop || v == messages.VerbStart || v == messages.VerbApply
+}
 
 // close takes an intent out of the open ones.
 func (s *State) close(stepID string) (messages.Intent, bool) {

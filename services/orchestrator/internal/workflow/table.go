@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"slices"
+
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
@@ -59,6 +61,8 @@ func Table(verb messages.Verb) []Row {
 		return jobsTable(Row{StepStop, onVM(once(StepStop))})
 	case messages.VerbStart:
 		return jobsTable(Row{StepStart, onVM(once(StepStart))}, Row{StepWaitDirector, onVM(once(StepWaitDirector))})
+	case messages.VerbApply:
+		return jobsTable(applyTable()...)
 	case messages.VerbImport:
 		return importTable()
 	default:
@@ -69,6 +73,14 @@ func Table(verb messages.Verb) []Row {
 }
 
 func createTable() []Row {
+	return slices.Concat(machineTable(), applyTable(), []Row{
+		{StepDeleteStemcell, oldStemcell},
+		{StepSaveFingerprints, fingerprints},
+	})
+}
+
+// machineTable makes the VM and its disk.
+func machineTable() []Row {
 	return []Row{
 		{StepCreateVM, needVM},
 		{StepSetVMMetadata, onVM(func(s State, _ Request) bool { return !s.VM.MetadataSet })},
@@ -94,13 +106,17 @@ func createTable() []Row {
 		{StepMigrateDisk, onDisk(RoleNew, func(messages.Disk, State, Request) bool { return true })},
 
 		{StepFetchApplySpec, onVM(func(s State, r Request) bool { return r.FetchSpec && !s.Run.Done[StepFetchApplySpec] })},
+	}
+}
+
+// applyTable makes the jobs what the apply spec says.
+func applyTable() []Row {
+	return []Row{
 		{StepStop, onVM(once(StepStop))},
 		{StepRender, onVM(once(StepRender))},
 		{StepApply, onVM(once(StepApply))},
 		{StepStart, onVM(once(StepStart))},
 		{StepWaitDirector, onVM(once(StepWaitDirector))},
-		{StepDeleteStemcell, oldStemcell},
-		{StepSaveFingerprints, fingerprints},
 	}
 }
 

@@ -109,6 +109,8 @@ func TestTables(t *testing.T) {
 		{"stop what is gone", change(func(r *workflow.Request) { r.Verb = messages.VerbStop }), gone, "check_vm", messages.OutcomeFailed},
 		{"start", change(func(r *workflow.Request) { r.Verb = messages.VerbStart }), well, "check_vm start wait_director", messages.OutcomeSucceeded},
 		{"start what is silent", change(func(r *workflow.Request) { r.Verb = messages.VerbStart }), silent, "check_vm", messages.OutcomeFailed},
+		{"apply", change(func(r *workflow.Request) { r.Verb = messages.VerbApply }), well, "check_vm stop render apply start wait_director", messages.OutcomeSucceeded},
+		{"apply to what is silent", change(func(r *workflow.Request) { r.Verb = messages.VerbApply }), silent, "check_vm", messages.OutcomeFailed},
 		{"create again", change(func(r *workflow.Request) { r.Verb = messages.VerbCreate }), well, "", messages.OutcomeFailed},
 		{"delete", change(func(r *workflow.Request) { r.Verb = messages.VerbDelete }), well,
 			"check_vm stop unmount_disk detach_disk delete_disk delete_vm delete_stemcell", messages.OutcomeSucceeded},
