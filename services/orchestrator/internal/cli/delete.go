@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,6 +61,7 @@ func (a *app) delete(ctx context.Context, f deployFlags) error {
 	}
 	a.ui.Say("You are going to delete deployment `%s'.\n\nTHIS IS A VERY DESTRUCTIVE OPERATION AND IT CANNOT BE UNDONE!\n", name)
 	if !a.yes {
+		a.ui.Say("%s", losses(x.state.Snapshot))
 		yes, err := a.ui.Confirm(ctx, "Are you sure?")
 		if err != nil {
 			return err
@@ -99,6 +101,19 @@ func (a *app) delete(ctx context.Context, f deployFlags) error {
 		Deployment: name, Run: t.run, Verb: t.verb, Outcome: done.Outcome, Millis: done.Millis,
 	})
 	return nil
+}
+
+// losses lists what a delete takes away.
+func losses(s messages.Snapshot) string {
+	var b strings.Builder
+	for _, l := range left(s) {
+		line := "  " + l.Kind + " " + l.CID
+		if l.Kind == "persistent disk" {
+			line += ", with everything on it"
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
 }
 
 // plainRequest carries the manifest for the cloud's credentials, and no stemcell.
