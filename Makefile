@@ -63,6 +63,8 @@ crash: build ## kill at every message, and live through SEEDS random histories
 
 bench: build ## measure whole deploys, alone and many at once
 	@MICROBOSH_BIN=$(BIN) $(GO) test -count=1 -v -timeout 0 ./test/bench -bench.run
+	@$(GO) test -count=1 -timeout 0 -run '^$$' -bench API -benchtime 2s ./services/registry/internal/settings
+	@$(GO) test -count=1 -timeout 0 -run '^$$' -bench Deploy ./pkg/seal
 	@$(GO) test -count=1 -timeout 0 -run '^$$' -bench Life -benchtime 50x ./services/cpi-openstack/internal/executable
 	@$(GO) test -count=1 -timeout 0 -run '^$$' -bench Upload -benchtime 1x ./services/cpi-openstack/internal/executable
 	@$(GO) test -count=1 -timeout 0 -run '^$$' -bench . ./services/orchestrator/internal/journal

@@ -255,15 +255,6 @@ func (l *Lab) Connect(role string) *bus.Conn {
 	return l.dial(l.BusURL(), l.keysOf(role), role)
 }
 
-func (l *Lab) connect(state, role string) *bus.Conn {
-	l.t.Helper()
-	url, err := embed.ReadAddress(state)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return l.dial(url, filepath.Join(state, "keys"), role)
-}
-
 func (l *Lab) dial(url, keys, role string) *bus.Conn {
 	l.t.Helper()
 	conn, err := bus.Connect(l.t.Context(), bus.Options{

@@ -26,12 +26,12 @@ const (
 func (e *exam) certificates(ctx context.Context, chain []*x509.Certificate) []doctor.Certificate {
 	var out []doctor.Certificate
 	for _, c := range chain {
-		out = append(out, doctor.Certificate{Where: "the bus", Fix: "renew it on the bus's host and restart the bus", Certificate: c})
+		out = append(out, doctor.Certificate{Where: "the bus", Fix: "`microbosh rotate tls` in the control plane's folder, then reload the bus", Certificate: c})
 	}
 	files, _ := filepath.Glob(filepath.Join(e.s.keys, "*.pem")) // only a bad pattern fails
 	for _, file := range files {
 		for _, c := range readCertificates(file) {
-			out = append(out, doctor.Certificate{Where: file, Fix: "have the control plane's admin renew it", Certificate: c})
+			out = append(out, doctor.Certificate{Where: file, Fix: "`microbosh rotate tls` in the control plane's folder, then a new copy of this one", Certificate: c})
 		}
 	}
 	if target := e.sight.state.Target; target != nil {

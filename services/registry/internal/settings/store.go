@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/microbosh/microbosh/pkg/bus"
 	"github.com/microbosh/microbosh/pkg/messages"
@@ -41,10 +42,17 @@ type Instance struct {
 	Revision  uint64
 }
 
-// Store keeps instances by name.
+// maxOpened bounds what Store remembers opened: 1024 documents of some KB.
+const maxOpened = 1024
+
+// Store keeps instances by name. What it has opened once it does not open again
+// for as long as the bucket's revision is the same; the bucket is always asked.
 type Store struct {
 	bucket Bucket
 	ring   *seal.Ring
+
+	mu     sync.Mutex
+	opened map[string]Instance // guarded by mu, by name
 }
 
 // record is the value in the bucket.
@@ -68,6 +76,12 @@ func (s *Store) Get(ctx context.Context, name string) (Instance, error) {
 	if err != nil {
 		return Instance{}, err
 	}
+	s.mu.Lock()
+	known, ok := s.opened[name]
+	s.mu.Unlock()
+	if ok && known.Revision == rev {
+		return known, nil
+	}
 	var rest resting
 	if err := s.ring.Open(r.Sealed, &rest); err != nil {
 		return Instance{}, fmt.Errorf("cannot open the settings of %s: %w", name, err)
@@ -76,7 +90,18 @@ func (s *Store) Get(ctx context.Context, name string) (Instance, error) {
 		return Instance{}, messages.Errorf(messages.CodeSealUnreadable, "what is stored as the settings of %s was sealed under another name", name).
 			WithHint("somebody wrote to the bucket %s past the registry; deploy again", messages.BucketSettings)
 	}
-	return Instance{Settings: []byte(rest.Settings), Digest: r.Digest, Addresses: r.Addresses, Revision: rev}, nil
+	in := Instance{Settings: []byte(rest.Settings), Digest: r.Digest, Addresses: r.Addresses, Revision: rev}
+	s.remember(name, in)
+	return in, nil
+}
+
+func (s *Store) remember(name string, in Instance) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opened == nil || len(s.opened) >= maxOpened {
+		s.opened = map[string]Instance{}
+	}
+	s.opened[name] = in
 }
 
 // Put stores an instance when the stored revision is in.Revision, 0 = there is
@@ -128,6 +153,9 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	if _, err := messages.ParseToken("instance name", name); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	delete(s.opened, name)
+	s.mu.Unlock()
 	return s.bucket.Delete(ctx, name)
 }
 
