@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -167,7 +169,8 @@ func manifestPath(name string) (string, error) {
 		return "", messages.Errorf(messages.CodeManifestMissing, "cannot name the manifest: %w", err)
 	}
 	if _, err := os.Stat(abs); err != nil {
-		return "", messages.Errorf(messages.CodeManifestMissing, "Missing manifest for %s (tried '%s')", name, abs)
+		return "", messages.Errorf(messages.CodeManifestMissing, "Missing manifest for %s (tried '%s')", name, abs).
+			WithHint("name a micro_bosh.yml or the folder that holds one; docs/manifest.md shows how to write it")
 	}
 	return abs, nil
 }
@@ -175,10 +178,14 @@ func manifestPath(name string) (string, error) {
 // noArgs, atMost and friends make cobra's complaints usage errors.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usage("%s: %w", cmd.CommandPath(), err)
+		err := check(cmd, args)
+		if err == nil {
+			return nil
 		}
-		return nil
+		if strings.HasPrefix(err.Error(), "unknown command") && !cmd.HasSubCommands() {
+			err = fmt.Errorf("takes no argument, so not %q", args[0])
+		}
+		return messages.Errorf(messages.CodeUsage, "%s: %w", cmd.CommandPath(), err).WithHint("`%s --help` tells how", cmd.CommandPath())
 	}
 }
 

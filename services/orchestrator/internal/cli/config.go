@@ -94,7 +94,7 @@ func (a *app) settings(cmd *cobra.Command, bus string) ([]setting, error) {
 		manifestFrom = file
 	}
 	keys, keysFrom := a.keys, inContext
-	if keys == "" && chosen.Deployment != "" {
+	if keys == "" && a.bus == "" && chosen.Deployment != "" {
 		keys = filepath.Join(folder(chosen.Deployment), "keys")
 	}
 	busValue, busFrom := a.bus, inContext

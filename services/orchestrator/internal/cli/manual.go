@@ -39,6 +39,16 @@ func (a *app) completionCommand() *cobra.Command {
 	}
 }
 
+// unknownCommand says so, and what may have been meant.
+func unknownCommand(root *cobra.Command, name string) error {
+	err := usage("unknown command %q", name)
+	root.SuggestionsMinimumDistance = 2
+	if meant := root.SuggestionsFor(name); len(meant) > 0 {
+		return messages.AsError(err).WithHint("did you mean %s? `microbosh help` lists the commands", strings.Join(meant, " or "))
+	}
+	return err
+}
+
 // helpCommand is cobra's, but for a name that is none.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
@@ -48,7 +58,7 @@ func helpCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return usage("unknown command %q", strings.Join(args, " "))
+				return unknownCommand(cmd.Root(), strings.Join(args, " "))
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()
