@@ -84,10 +84,13 @@ func (a *app) applyContext() error {
 		return nil // no HOME: nothing can have been chosen
 	}
 	c, _, err := a.contexts()
-	if err != nil || c.Current == "" {
+	if err != nil {
 		return err
 	}
-	chosen := c.Named[c.Current]
+	chosen, err := c.Chosen()
+	if err != nil || chosen == nil {
+		return err
+	}
 	a.context, a.bus = c.Current, chosen.Bus
 	if a.keys == "" {
 		a.keys = chosen.Keys
@@ -162,7 +165,7 @@ func (a *app) addContext(name string) error {
 
 func (a *app) useContext(name string) error {
 	c, path, err := a.contexts()
-	if err != nil && messages.CodeOf(err) != messages.CodeStateInvalid {
+	if err != nil {
 		return err
 	}
 	chosen, ok := c.Named[name]

@@ -25,12 +25,21 @@ func (a *app) openCloud(ctx context.Context, d chosen) (*session, error) {
 	if err != nil || plugin == ownCloud {
 		return s, err
 	}
-	err = s.conn.Call(ctx, messages.ServiceSubject(messages.CPIService(plugin), messages.SvcInfo), messages.CallRequest{}, nil)
-	if messages.CodeOf(err) == messages.CodeNoService {
+	if err := s.serves(ctx, plugin); err != nil {
 		s.close()
-		return nil, noCPI(plugin, "none answers on this bus")
+		return nil, err
 	}
-	return s, nil // what else is wrong with it the run will tell
+	return s, nil
+}
+
+// serves refuses a cloud that no CPI on the bus answers for. What else may be
+// wrong with one the run will tell.
+func (s *session) serves(ctx context.Context, plugin string) error {
+	err := s.conn.Call(ctx, messages.ServiceSubject(messages.CPIService(plugin), messages.SvcInfo), messages.CallRequest{}, nil)
+	if messages.CodeOf(err) == messages.CodeNoService {
+		return noCPI(plugin, "none answers on this bus")
+	}
+	return nil
 }
 
 func noCPI(plugin, why string) error {

@@ -40,11 +40,23 @@ func ReadContexts(path string) (Contexts, error) {
 		return c, messages.Errorf(messages.CodeStateInvalid, "cannot read the contexts in %s: %w", path, err).
 			WithHint("mend the file, or delete it and add the contexts again: microbosh context add NAME")
 	}
-	if _, ok := c.Named[c.Current]; c.Current != "" && !ok {
-		return c, messages.Errorf(messages.CodeStateInvalid, "the contexts in %s name %q as the current one, which is not there", path, c.Current).
-			WithHint("choose one: microbosh context use NAME")
+	if c.Named == nil {
+		c.Named = map[string]Context{}
 	}
 	return c, nil
+}
+
+// Chosen is the current context; nil when there is none.
+func (c Contexts) Chosen() (*Context, error) {
+	if c.Current == "" {
+		return nil, nil
+	}
+	chosen, ok := c.Named[c.Current]
+	if !ok {
+		return nil, messages.Errorf(messages.CodeStateInvalid, "the context %q is the current one, and is not there", c.Current).
+			WithHint("choose one: microbosh context use NAME")
+	}
+	return &chosen, nil
 }
 
 // Write stores the contexts, for nobody else to read.
