@@ -66,7 +66,7 @@ func (c *copier) open(slot **yaml.Node) *yaml.Node {
 func isMerge(key *yaml.Node) bool { return key.Value == "<<" && key.ShortTag() == "!!merge" }
 
 func (c *copier) merge(into, from *yaml.Node, depth int) {
-	if depth > maxDepth {
+	if c.nodes++; c.over || c.nodes > maxNodes || depth > maxDepth {
 		c.over = true
 		return
 	}

@@ -45,6 +45,10 @@ merged: {<<: *s, d: 4}
 "a/b:c~": 1
 `
 
+// looped holds itself twice in what it merges: following all of it would take
+// longer than there is time.
+const looped = base + "loop: {x: 0, <<: &l [*l, *l]}\n"
+
 func TestApply(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, ops, want string }{
@@ -97,7 +101,7 @@ func TestApply(t *testing.T) {
 func TestApplyFails(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"{type: replace, path: /kye, value: 1}":             "1:25: cannot replace /kye: the root has no kye (there are: key, nested, none, list, items, shared, again, merged, a/b:c~)",
+		"{type: replace, path: /kye, value: 1}":             "1:25: cannot replace /kye: the root has no kye (there are: key, nested, none, list, items, shared, again, merged, a/b:c~, loop)",
 		"{type: remove, path: /nested/two}":                 "1:24: cannot remove /nested/two: /nested has no two (there are: one)",
 		"{type: replace, path: /key/a, value: 1}":           "1:25: cannot replace /key/a: /key is no map",
 		"{type: replace, path: /nested/-, value: 1}":        "1:25: cannot replace /nested/-: /nested is no list",
@@ -121,11 +125,12 @@ func TestApplyFails(t *testing.T) {
 		"{type: remove, path: [a]}":                         "1:24: a path is a text such as /resources/persistent_disk",
 		"text":                                              "1:3: an operation is a map with type, path and value",
 		"{type: replace, path: /key, value: &v [*v]}":       "1:25: cannot replace /key: the manifest unfolds to too many values",
+		"{type: replace, path: /loop/x, value: 1}":          "1:25: cannot replace /loop/x: the manifest unfolds to too many values",
 		"a\n- {type: x, path: /}":                           "1:3: an operation is a map with type, path and value\n2:10: the type x is not known: there are replace and remove",
 	} {
 		ops, problems := patch.ParseOps(node(t, "- "+text))
 		if len(problems) == 0 {
-			_, err := patch.Apply(node(t, base), ops)
+			_, err := patch.Apply(node(t, looped), ops)
 			if err == nil {
 				t.Errorf("%s: accepted", text)
 				continue
