@@ -161,7 +161,7 @@ func (a *app) sweep(ctx context.Context, d chosen, orphans []messages.Resource, 
 	if err != nil {
 		return false, err
 	}
-	if err := a.outcome(*done, w.state.Snapshot, "microbosh doctor --delete-orphans"); err != nil {
+	if err := a.outcome(*done, w.state.Snapshot, ""); err != nil {
 		return false, err
 	}
 	if w.state.UID == "" {

@@ -25,6 +25,7 @@ type exam struct {
 
 	sight   sight
 	history journal.History
+	mute    bool // the cloud cannot be asked
 }
 
 // run makes the checks in the order in which what is wrong explains the rest.
@@ -129,6 +130,7 @@ func (e *exam) cloud(ctx context.Context) doctor.Check {
 	case cannotTell(err):
 		return doctor.Skipped("cloud", "the CPI for "+m.Cloud.Plugin+" cannot tell")
 	case err != nil:
+		e.mute = true
 		return doctor.Failed("cloud", err)
 	}
 	return doctor.Cloud(m.Cloud.Plugin, reply, state.VM != nil)
@@ -139,6 +141,9 @@ func (e *exam) cloud(ctx context.Context) doctor.Check {
 func (e *exam) orphans(ctx context.Context) doctor.Check {
 	if e.running() {
 		return doctor.Skipped("orphans", "a run is under way: look again after its end")
+	}
+	if e.mute {
+		return doctor.Skipped("orphans", "the cloud cannot be asked")
 	}
 	// By its uids everything of a deployment is found; by the name also what
 	// another journal knows.

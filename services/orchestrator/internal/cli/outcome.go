@@ -43,6 +43,10 @@ func words(v messages.Verb) string {
 		return "microbosh deploy STEMCELL"
 	case messages.VerbUpdate:
 		return "microbosh deploy STEMCELL --update"
+	case messages.VerbSweep:
+		return "microbosh doctor --delete-orphans"
+	case messages.VerbImport:
+		return "microbosh state import FILE"
 	default:
 		return "microbosh " + string(v)
 	}

@@ -125,36 +125,36 @@ func TestJournal(t *testing.T) {
 func TestOrphans(t *testing.T) {
 	t.Parallel()
 	state := workflow.State{Snapshot: messages.Snapshot{
-		UID: "u", VM: &messages.VM{CID: "vm", Step: "u-create_vm-2"}, Disk: &messages.Disk{CID: "disk", Step: "u-create_disk-1"},
-		Stemcell: &messages.Stemcell{CID: "image", Step: "u-create_stemcell-1"},
-		Open:     map[string]messages.Intent{"u-create_disk-2": {}},
+		UID: "uuuuuuuu", VM: &messages.VM{CID: "vm", Step: "uuuuuuuu-create_vm-2"}, Disk: &messages.Disk{CID: "disk", Step: "uuuuuuuu-create_disk-1"},
+		Stemcell: &messages.Stemcell{CID: "image", Step: "uuuuuuuu-create_stemcell-1"},
+		Open:     map[string]messages.Intent{"uuuuuuuu-create_disk-2": {}},
 	}}
 	ended := map[string]bool{}
-	for _, id := range []string{"old-create_disk-1", "u-create_vm-1", "u-create_vm-2", "u-create_disk-1", "u-create_stemcell-1"} {
+	for _, id := range []string{"oldoldold-create_disk-1", "uuuuuuuu-create_vm-1", "uuuuuuuu-create_vm-2", "uuuuuuuu-create_disk-1", "uuuuuuuu-create_stemcell-1"} {
 		ended[id] = true
 	}
 	tagged := []messages.Resource{
-		{Kind: messages.KindVM, CID: "vm", Step: "u-create_vm-2"},
-		{Kind: messages.KindPort, CID: "port", Step: "u-create_vm-2"},
-		{Kind: messages.KindDisk, CID: "disk", Step: "u-create_disk-1"},
-		{Kind: messages.KindStemcell, CID: "image", Step: "u-create_stemcell-1"},
-		{Kind: messages.KindDisk, CID: "open", Step: "u-create_disk-2"},       // the next run settles it
-		{Kind: messages.KindSnapshot, CID: "shot", Step: "u-snapshot_disk-1"}, // a Director's
-		{Kind: messages.KindDisk, CID: "late", Step: "u-create_disk-1"},
-		{Kind: messages.KindDisk, CID: "left", Step: "old-create_disk-1"},
-		{Kind: messages.KindVM, CID: "former", Name: "vm-1", Step: "u-create_vm-1"},
-		{Kind: messages.KindVM, CID: "twin", Step: "u-create_vm-2"},
-		{Kind: messages.KindDisk, CID: "unknown", Step: "u-create_disk-7"},
-		{Kind: messages.KindDisk, CID: "foreign", Step: "w-create_disk-1"},
+		{Kind: messages.KindVM, CID: "vm", Step: "uuuuuuuu-create_vm-2"},
+		{Kind: messages.KindPort, CID: "port", Step: "uuuuuuuu-create_vm-2"},
+		{Kind: messages.KindDisk, CID: "disk", Step: "uuuuuuuu-create_disk-1"},
+		{Kind: messages.KindStemcell, CID: "image", Step: "uuuuuuuu-create_stemcell-1"},
+		{Kind: messages.KindDisk, CID: "open", Step: "uuuuuuuu-create_disk-2"},       // the next run settles it
+		{Kind: messages.KindSnapshot, CID: "shot", Step: "uuuuuuuu-snapshot_disk-1"}, // a Director's
+		{Kind: messages.KindDisk, CID: "late", Step: "uuuuuuuu-create_disk-1"},
+		{Kind: messages.KindDisk, CID: "left", Step: "oldoldold-create_disk-1"},
+		{Kind: messages.KindVM, CID: "former", Name: "vm-1", Step: "uuuuuuuu-create_vm-1"},
+		{Kind: messages.KindVM, CID: "twin", Step: "uuuuuuuu-create_vm-2"},
+		{Kind: messages.KindDisk, CID: "unknown", Step: "uuuuuuuu-create_disk-7"},
+		{Kind: messages.KindDisk, CID: "foreign", Step: "wwwwwwww-create_disk-1"},
 	}
-	check, sweep := doctor.Orphans(state, journal.History{UIDs: []string{"u", "old"}, Ended: ended}, tagged)
+	check, sweep := doctor.Orphans(state, journal.History{UIDs: []string{"uuuuuuuu", "oldoldold"}, Ended: ended}, tagged)
 	want(t, check,
-		"disk late is no part of the deployment (step u-create_disk-1)",
-		"disk left is no part of the deployment (step old-create_disk-1)",
-		"vm former (vm-1) is no part of the deployment (step u-create_vm-1)",
-		"vm twin is no part of the deployment (step u-create_vm-2), but bears the same step as its VM",
-		"disk unknown is no part of the deployment (step u-create_disk-7), and its journal does not know that step",
-		"disk foreign is no part of the deployment (step w-create_disk-1), and this bus knows no deployment with the uid w")
+		"disk late is no part of the deployment (step uuuuuuuu-create_disk-1)",
+		"disk left is no part of the deployment (step oldoldold-create_disk-1)",
+		"vm former (vm-1) is no part of the deployment (step uuuuuuuu-create_vm-1)",
+		"vm twin is no part of the deployment (step uuuuuuuu-create_vm-2), but bears the same step as its VM",
+		"disk unknown is no part of the deployment (step uuuuuuuu-create_disk-7), and its journal does not know that step",
+		"disk foreign is no part of the deployment (step wwwwwwww-create_disk-1), and this bus knows no deployment with the uid wwwwwwww")
 	var cids []string
 	for _, r := range sweep {
 		cids = append(cids, r.CID)
