@@ -61,7 +61,7 @@ func schema() rule {
 		}},
 		"cloud": {kind: hash, needed: true, keys: map[string]rule{
 			"plugin": words(plugins()).always(),
-			"properties": {kind: hash, keys: map[string]rule{
+			"properties": {kind: hash, open: true, keys: map[string]rule{
 				"openstack": {kind: hash, open: true, keys: openstack()},
 				"aws":       {kind: hash, open: true, keys: aws()},
 				"vsphere":   freely(false),

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"path/filepath"
 
 	"github.com/microbosh/microbosh/pkg/daemon"
@@ -37,9 +36,6 @@ func (a *app) openStemcell(ctx context.Context, arg string) (stemcellLoad, error
 	path, err := filepath.Abs(arg)
 	if err != nil {
 		return stemcellLoad{}, messages.Errorf(messages.CodeStemcellInvalid, "cannot name the stemcell: %w", err)
-	}
-	if _, err := os.Stat(path); err != nil {
-		return stemcellLoad{}, messages.Errorf(messages.CodeStemcellMissing, "Cannot find stemcell file `%s'", path)
 	}
 	sc, err := stemcell.Open(path)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/stemcell"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/statefile"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/ui"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/workflow"
@@ -60,6 +61,11 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 	name := d.manifest.Name
 	if arg, err = stemcellOf(d, arg); err != nil {
 		return err
+	}
+	if a.bus == "" && !exists(folder(d.choice.Deployment)) { // what is refused leaves nothing behind
+		if _, _, err := a.verb(d, workflow.State{Snapshot: messages.Snapshot{Deployment: name}}, f); err != nil {
+			return err
+		}
 	}
 	s, err := a.openCloud(ctx, d)
 	if err != nil {
@@ -139,6 +145,18 @@ func stemcellOf(d chosen, arg string) (string, error) {
 		return "", messages.Errorf(messages.CodeStemcellMissing, "No stemcell provided").
 			WithHint("name a stemcell .tgz or an image id, or set resources.cloud_properties.image_id in the manifest")
 	}
+	const words = "name a stemcell .tgz, its URL, or the id of an image that the cloud has"
+	switch file := filepath.Ext(arg) == ".tgz"; {
+	case stemcell.IsURL(arg):
+	case file && !exists(arg):
+		path, err := filepath.Abs(arg)
+		if err != nil {
+			path = arg
+		}
+		return "", messages.Errorf(messages.CodeStemcellMissing, "Cannot find stemcell file `%s'", path).WithHint(words)
+	case !file && exists(arg):
+		return "", messages.Errorf(messages.CodeStemcellInvalid, "%s is no stemcell: its name does not end in .tgz", arg).WithHint(words)
+	}
 	return arg, nil
 }
 
@@ -180,7 +198,11 @@ func (a *app) verb(d chosen, s workflow.State, f deployFlags) (messages.Verb, st
 
 // warn shows what an update would destroy, and what of it stays.
 func (a *app) warn(ctx context.Context, s *session, d chosen, x sight, c messages.Command) {
-	p := makePlan(d, x, c, a.see(ctx, s, d, x.state.Snapshot))
+	seen, err := a.see(ctx, s, d, x.state.Snapshot)
+	if err != nil { // the deploy itself will say what is wrong; here it only tells less
+		a.ui.Say("microbosh: %v", err)
+	}
+	p := makePlan(d, x, c, seen)
 	if p.Destroys() {
 		a.ui.Say("%s\n%s", p.Reason, p.Losses())
 	}

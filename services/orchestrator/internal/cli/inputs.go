@@ -28,10 +28,17 @@ func (a *app) inputsWith(c statefile.Choice) manifest.Inputs {
 	}
 }
 
-// inputWords are the flags again, for a command that is proposed: without the
-// values of variables.
+// inputWords are the flags again that say which deployment is meant, for a
+// command that is proposed: without the values of variables.
 func (a *app) inputWords() string {
 	var b strings.Builder
+	for _, f := range []struct{ flag, value, env string }{
+		{"-m", a.manifest, "MICROBOSH_MANIFEST"}, {"--bus", a.bus, "MICROBOSH_BUS"}, {"--keys", a.keys, "MICROBOSH_KEYS"},
+	} {
+		if f.value != "" && f.value != a.getenv(f.env) {
+			b.WriteString(" " + f.flag + " " + f.value)
+		}
+	}
 	for _, v := range a.inputs.Vars {
 		name, _, _ := strings.Cut(v, "=")
 		b.WriteString(" -v " + name + "=...")

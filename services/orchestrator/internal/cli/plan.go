@@ -104,21 +104,20 @@ func (a *app) survey(ctx context.Context, d chosen) (sight, plan.Seen, error) {
 	if err != nil {
 		return sight{}, plan.Seen{}, err
 	}
-	return x, a.see(ctx, s, d, x.state.Snapshot), nil
+	seen, err := a.see(ctx, s, d, x.state.Snapshot)
+	return x, seen, err
 }
 
-// see asks the cloud and the agent about everything that the journal knows. What
-// cannot be asked is said and taken to be as it was.
-func (a *app) see(ctx context.Context, s *session, d chosen, state messages.Snapshot) plan.Seen {
+// see asks the cloud and the agent about everything that the journal knows.
+func (a *app) see(ctx context.Context, s *session, d chosen, state messages.Snapshot) (plan.Seen, error) {
 	seen, err := askCloud(ctx, s, d, state)
 	if err != nil {
-		a.ui.Say("microbosh: %v", err)
-		return plan.Seen{}
+		return plan.Seen{}, err
 	}
 	if seen.VM && !s.alone() { // alone there is no orchestrator, which could ask the agent
 		seen.Agent = a.answers(ctx, s, d)
 	}
-	return seen
+	return seen, nil
 }
 
 func askCloud(ctx context.Context, s *session, d chosen, state messages.Snapshot) (plan.Seen, error) {

@@ -82,7 +82,7 @@ func (a *app) join(ctx context.Context, s *session, r request) (t ticket, ended 
 	if !sameRequest(x.command, r.command) || x.ticket.uid != r.uid {
 		return ticket{}, false, messages.Errorf(messages.CodeRunOpen, "another run of `%s' is open: %s, asked for by %s",
 			r.deployment, x.command.Verb, orUnknown(x.command.RequestedBy)).
-			WithHint("wait for its end (`microbosh status`), or end it with `microbosh cancel`").WithDetail("run", x.ticket.run)
+			WithHint("end it with `microbosh cancel` when it cannot succeed; else wait for its end (`microbosh status`)").WithDetail("run", x.ticket.run)
 	}
 	return a.attach(x.ticket), false, nil
 }
