@@ -24,7 +24,7 @@ func TestLife(t *testing.T) {
 		t.Errorf("the first heartbeat: %+v", first)
 	}
 	v.want(v.call("ping", "surplus", 2), `"pong"`)
-	v.want(v.call("info"), `{"api_version":1}`)
+	v.want(v.call("info"), `{"api_version":1,"renders":true}`)
 
 	// The disk comes after it is asked for.
 	v.want(v.run("add_persistent_disk", "", "vol-1", "/dev/sdc"), `{}`)

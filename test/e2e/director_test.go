@@ -233,7 +233,7 @@ func (d *director) everyMethod() {
 		want   string // of the value, or after ! of the exception
 	}{
 		{"ping", []any{"surplus", 2}, `"pong"`},
-		{"info", nil, `{"api_version":1}`},
+		{"info", nil, `{"api_version":1,"renders":true}`},
 		{"get_state", []any{"full"}, `"vitals"`},
 		{"state", nil, `"agent_id":"agent-a"`},
 		{"apply", []any{map[string]any{"deployment": "d", "job": map[string]any{"name": "j"}, "configuration_hash": ""}}, `"applied"`},

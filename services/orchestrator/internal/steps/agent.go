@@ -123,7 +123,7 @@ func (x *Session) awaited(c Call, method string) string {
 // reads tells whether a method only looks.
 func reads(method string) bool {
 	switch method {
-	case "ping", "list_disk", "get_state", "get_task", "release_apply_spec":
+	case "ping", "info", "list_disk", "get_state", "get_task", "release_apply_spec":
 		return true
 	}
 	return false

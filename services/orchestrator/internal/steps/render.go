@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -79,12 +78,12 @@ func (x *Session) archive(ctx context.Context, c Call, spec map[string]any) (*re
 	if x.uploaded != nil && x.uploadedTo == a {
 		return x.uploaded, nil
 	}
-	door, ok := a.transport.(*httpsAgent)
-	if !ok {
-		return nil, nil
-	}
 	templates, err := render.Templates(spec)
 	if err != nil || len(templates) == 0 {
+		return nil, err
+	}
+	door, err := x.door(ctx, c, a)
+	if err != nil || door == nil {
 		return nil, err
 	}
 	jobs := map[string]*stemcell.Job{}
@@ -94,7 +93,7 @@ func (x *Session) archive(ctx context.Context, c Call, spec map[string]any) (*re
 			return nil, nil // an agent without /blobs, or whose templates are elsewhere
 		}
 		if err != nil {
-			return nil, agentError("GET /blobs", a.id, err)
+			return nil, blobError("GET /blobs", a.id, err)
 		}
 		if sum := sha1.Sum(data); !strings.Contains(t.SHA1, ":") && hex.EncodeToString(sum[:]) != strings.ToLower(t.SHA1) { //nolint:gosec // see above
 			return nil, renderError(t.Name, fmt.Errorf("sha1 mismatch expected=%s actual=%x", t.SHA1, sum))
@@ -113,11 +112,20 @@ func (x *Session) archive(ctx context.Context, c Call, spec map[string]any) (*re
 	if err := x.Fence(ctx); err != nil {
 		return nil, err
 	}
-	if err := door.putBlob(ctx, archive.BlobstoreID, archive.Data); err != nil {
-		return nil, agentError("PUT /blobs", a.id, err)
+	if err := door.putBlob(ctx, archive.BlobstoreID, archive.SHA1, archive.Data); err != nil {
+		return nil, blobError("PUT /blobs", a.id, err)
 	}
 	x.uploaded, x.uploadedTo = archive, a
 	return archive, nil
+}
+
+// blobError leaves what already says what to do.
+func blobError(method, agentID string, err error) error {
+	var told *messages.Error
+	if errors.As(err, &told) {
+		return err
+	}
+	return agentError(method, agentID, err)
 }
 
 func renderJobs(ctx context.Context, spec map[string]any, jobs map[string]*stemcell.Job) error {
@@ -168,14 +176,10 @@ func (h *httpsAgent) blob(ctx context.Context, id string) ([]byte, error) {
 	default:
 		return nil, messages.Errorf(messages.CodeAgentFailed, "the agent's blobs: HTTP %d", resp.StatusCode)
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBlob+1))
-	if err == nil && len(data) > maxBlob {
-		err = messages.Errorf(messages.CodeAgentFailed, "the job's archive %s has more than %d bytes", id, maxBlob)
-	}
-	return data, err
+	return readBlob(resp.Body, id)
 }
 
-func (h *httpsAgent) putBlob(ctx context.Context, id string, data []byte) error {
+func (h *httpsAgent) putBlob(ctx context.Context, id, _ string, data []byte) error {
 	resp, err := h.blobRequest(ctx, http.MethodPut, id, data)
 	if err != nil {
 		return err
