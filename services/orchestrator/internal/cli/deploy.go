@@ -123,7 +123,7 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 	if err != nil || done == nil {
 		return err
 	}
-	if err := a.outcome(*done, w.state.Snapshot, "microbosh deploy "+arg+deployWords(verb, f.recreate)+a.inputWords()); err != nil {
+	if err := a.outcome(*done, w.state.Snapshot, "microbosh deploy "+arg+deployWords(verb, f.recreate)); err != nil {
 		return err
 	}
 	took := time.Duration(done.Millis) * time.Millisecond

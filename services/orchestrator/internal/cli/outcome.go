@@ -26,9 +26,13 @@ func (a *app) outcome(done messages.RunDone, s messages.Snapshot, again string) 
 	if again == "" {
 		again = words(done.Verb)
 	}
+	proposed := next(done, e.Code, s, again)
+	for i := range proposed {
+		proposed[i].Command += a.inputWords()
+	}
 	a.ui.Failure(ui.Failure{
 		Verb: done.Verb, Outcome: done.Outcome, Took: time.Duration(done.Millis) * time.Millisecond,
-		Step: done.Step, Error: e, Left: left(s), Next: next(done, e.Code, s, again),
+		Step: done.Step, Error: e, Left: left(s), Next: proposed,
 	})
 	if done.Outcome == messages.OutcomeNeedsAttention {
 		return exitError(exitAttention)

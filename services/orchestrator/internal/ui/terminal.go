@@ -87,7 +87,7 @@ func (t *Terminal) Error(err error) {
 	}
 	_, _ = fmt.Fprintln(t.Err, t.red(Printable(e.Message)))
 	t.hint(e)
-	if e.Code != messages.CodeUsage { // which says all itself
+	if e.Code != messages.CodeUsage && e.Code != messages.CodeInterrupted { // which say all themselves
 		_, _ = fmt.Fprintf(t.Err, "code: %s (microbosh explain %s)\n", e.Code, e.Code)
 	}
 }
