@@ -101,7 +101,7 @@ func (w *web) connect() error {
 			req.Header.Set("If-Range", w.same)
 		}
 	}
-	resp, err := w.client.Do(req)
+	resp, err := w.client.Do(req) //nolint:bodyclose // the body is the stream: drop closes it
 	if err != nil {
 		return w.failed(true, err)
 	}
