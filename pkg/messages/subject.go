@@ -86,9 +86,6 @@ func ResultSubject(cloud, method, deployment, stepID string) string {
 // ResultFilter matches all results of one deployment on any cloud.
 func ResultFilter(deployment string) string { return Root + ".result.*.*." + deployment + ".>" }
 
-// ResultFilterAll matches all results.
-func ResultFilterAll() string { return Root + ".result.>" }
-
 // EventSubject carries what happened: progress, log lines, the end of runs.
 // source is orchestrator, cpi-<cloud> or registry.
 func EventSubject(deployment, source, fact string) string {

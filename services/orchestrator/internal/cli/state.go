@@ -178,17 +178,9 @@ func newcomer(ids *statefile.Identities, name string, x sight) (string, error) {
 }
 
 func importRequest(s *session, d chosen, x sight, what messages.Import) (messages.Command, error) {
-	public, secrets, err := d.manifest.Split()
-	if err != nil {
-		return messages.Command{}, err
-	}
-	sealed, err := sealTo(s.keys, messages.CommandSecrets{Manifest: secrets})
-	if err != nil {
-		return messages.Command{}, err
-	}
-	return messages.Command{
-		Verb: messages.VerbImport, RequestedBy: requester(), Manifest: public, ConfigSHA1: x.config, Import: &what, Secrets: sealed,
-	}, nil
+	c, err := plainRequest(s, d, messages.VerbImport, false)
+	c.ConfigSHA1, c.Import = x.config, &what
+	return c, err
 }
 
 // known refuses to take over what the journal knows already.

@@ -19,7 +19,7 @@ for its resources by their tags in the cloud and take them over.
 Where the cloud holds more than one candidate nothing is guessed: all are listed,
 and --uid, --vm, --disk and --stemcell choose.`
 
-// choice names what to take of several candidates.
+// rebuildFlags name what to take of several candidates.
 type rebuildFlags struct{ uid, vm, disk, stemcell string }
 
 func (a *app) stateRebuildCommand() *cobra.Command {

@@ -5,10 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-
-	"github.com/google/renameio/v2"
 )
 
 // Choice is what `microbosh deployment` chose.
@@ -41,15 +37,5 @@ func ReadChoice(path string) (Choice, error) {
 
 // Write stores the choice.
 func (c Choice) Write(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("cannot make the config folder: %w", err)
-	}
-	b, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return fmt.Errorf("cannot encode the chosen deployment: %w", err)
-	}
-	if err := renameio.WriteFile(path, append(b, '\n'), 0o600); err != nil {
-		return fmt.Errorf("cannot write the chosen deployment: %w", err)
-	}
-	return nil
+	return writeJSON(path, "the chosen deployment", c)
 }

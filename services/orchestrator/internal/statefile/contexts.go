@@ -5,10 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-
-	"github.com/google/renameio/v2"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -61,15 +57,5 @@ func (c Contexts) Chosen() (*Context, error) {
 
 // Write stores the contexts, for nobody else to read.
 func (c Contexts) Write(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("cannot make the config folder: %w", err)
-	}
-	b, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return fmt.Errorf("cannot encode the contexts: %w", err)
-	}
-	if err := renameio.WriteFile(path, append(b, '\n'), 0o600); err != nil {
-		return fmt.Errorf("cannot write the contexts: %w", err)
-	}
-	return nil
+	return writeJSON(path, "the contexts", c)
 }

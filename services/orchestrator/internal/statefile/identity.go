@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
@@ -74,17 +72,7 @@ func (i *Identities) Put(name, uid string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(i.dir, 0o700); err != nil {
-		return fmt.Errorf("cannot make the state folder: %w", err)
-	}
-	b, err := json.Marshal(identity{UID: uid})
-	if err != nil {
-		return fmt.Errorf("cannot encode the identity of %s: %w", name, err)
-	}
-	if err := renameio.WriteFile(path, append(b, '\n'), 0o600); err != nil {
-		return fmt.Errorf("cannot write the identity of %s: %w", name, err)
-	}
-	return nil
+	return writeJSON(path, "the identity of "+name, identity{UID: uid})
 }
 
 // Forget drops the uid of a deployment that is no more.

@@ -38,15 +38,11 @@ func needAdoption(step string, inputs func(messages.Import) messages.StepInputs)
 	return func(s State, r Request) *messages.StepInputs {
 		in := inputs(*r.Import)
 		cid := in.StemcellCID + in.VMCID + in.DiskCID
-		if cid == "" || s.Run.Done[step] || s.has(cid) {
+		if cid == "" || s.Run.Done[step] || s.Knows(messages.Resource{CID: cid}) {
 			return nil
 		}
 		return &in
 	}
-}
-
-func (s State) has(cid string) bool {
-	return (s.VM != nil && s.VM.CID == cid) || (s.Disk != nil && s.Disk.CID == cid) || (s.Stemcell != nil && s.Stemcell.CID == cid)
 }
 
 // conflicts tells whether the state holds what the import does not name: then
