@@ -16,7 +16,7 @@ ROOT_PACKAGES := iptables iproute2 e2fsprogs xfsprogs fdisk util-linux passwd mo
 
 .DEFAULT_GOAL := help
 # What builds stemcells that boot, and boots them.
-STEMCELL_PACKAGES := debootstrap e2fsprogs extlinux fdisk genisoimage qemu-system-x86 qemu-utils
+STEMCELL_PACKAGES := debootstrap e2fsprogs extlinux fdisk genisoimage qemu-system-x86 qemu-utils ruby curl openssh-client
 
 .PHONY: deps-root deps-stemcell test-stemcell e2e-openstack help build test bench crash check lint generate demo clean openstack-up openstack-down test-openstack $(PROGRAMS)
 
