@@ -71,6 +71,14 @@ func DefaultQuota() Quota {
 	}
 }
 
+// NoQuota limits nothing.
+func NoQuota() Quota {
+	return Quota{
+		Instances: -1, Cores: -1, RAM: -1, Volumes: -1, Gigabytes: -1, Snapshots: -1, Ports: -1, Images: -1, ServerMetadata: -1,
+		FloatingIPs: -1, SecurityGroups: -1, KeyPairs: -1, ImageUploadSize: DefaultQuota().ImageUploadSize,
+	}
+}
+
 func (o Options) complete() (Options, error) {
 	if o.Dir == "" {
 		return o, errors.New("cannot make a cloud: it has no folder")

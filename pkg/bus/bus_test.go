@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -70,6 +71,36 @@ func TestAppendAndRead(t *testing.T) {
 	}
 	if got, err = c.Read(ctx, messages.StreamJournal, filter, last+1); err != nil || len(got) != 0 {
 		t.Fatalf("Read from behind the end: %+v %v", got, err)
+	}
+}
+
+func TestReadOfMany(t *testing.T) {
+	t.Parallel()
+	ctx := within(t)
+	c := bustest.Start(t).Connect(t, "t")
+	var seqs []uint64
+	for i := range 70 {
+		name := []string{"micro", "micro", "other"}[i%3]
+		seq, err := c.Send(ctx, messages.JournalSubject(name, "f"), "", fmt.Append(nil, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "micro" {
+			seqs = append(seqs, seq)
+		}
+	}
+	for _, from := range []int{0, 1, 20, len(seqs) - 1} {
+		got, err := c.Read(ctx, messages.StreamJournal, messages.JournalFilter("micro"), seqs[from])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var have []uint64
+		for _, m := range got {
+			have = append(have, m.Seq)
+		}
+		if !slices.Equal(have, seqs[from:]) {
+			t.Errorf("Read from %d gives %v, want %v", seqs[from], have, seqs[from:])
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -50,6 +51,9 @@ func (c *Conn) Read(ctx context.Context, stream, filter string, from uint64) ([]
 		return nil, err
 	}
 	for seq := max(from, 1); seq < last.Seq; {
+		if len(out) == few && keepsAll(stream) {
+			return c.rest(ctx, stream, filter, seq, last, out)
+		}
 		m, err := c.get(ctx, stream, getRequest{Seq: seq, Next: filter})
 		if errors.Is(err, ErrNone) {
 			break
@@ -67,6 +71,38 @@ func (c *Conn) Read(ctx context.Context, stream, filter string, from uint64) ([]
 		out = append(out, last)
 	}
 	return out, nil
+}
+
+// few is how many messages are read one by one before a consumer is made for
+// the rest: making one costs as much as some reads do.
+const few = 20
+
+// keepsAll tells whether a stream never loses a message, so that waiting for
+// one that its leader has shown must end.
+func keepsAll(stream string) bool {
+	return slices.ContainsFunc(messages.Streams(), func(s messages.Stream) bool { return s.Name == stream && s.DenyDelete })
+}
+
+// rest reads from sequence from to last through a consumer. A replica that lags
+// catches up, for last is stored.
+func (c *Conn) rest(ctx context.Context, stream, filter string, from uint64, last Msg, out []Msg) ([]Msg, error) {
+	feed, err := c.Follow(ctx, stream, []string{filter}, Start{Sequence: from})
+	if err != nil {
+		return nil, err
+	}
+	defer feed.Stop()
+	for {
+		m, err := feed.Next(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w", stream, err)
+		}
+		if m.Seq > last.Seq {
+			return out, nil
+		}
+		if out = append(out, m); m.Seq == last.Seq {
+			return out, nil
+		}
+	}
 }
 
 func (c *Conn) get(ctx context.Context, stream string, request getRequest) (Msg, error) {

@@ -28,6 +28,7 @@ type Options struct {
 	Mbus          string // of the manifest, default nats://
 	Quiet         bool   // programs log as in production, not everything
 	NoBoot        bool   // servers become ACTIVE and boot nothing
+	NoQuota       bool   // the cloud's project may have as much as it likes
 
 	// Settle is the CPI's settle window, default 1s. It must be longer than any
 	// fault keeps a create on its way, or a second create is the CPI's right.
@@ -86,7 +87,7 @@ func alone(t testing.TB, o Options) *Lab {
 	if err := os.WriteFile(password, []byte(Marker+"-cloud"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l.Cloud = l.program("devcloud", "devcloud", "--dir", filepath.Join(l.state, "devcloud"), "--password-file", password, "--subnet", subnet(l.Dir), fmt.Sprintf("--no-boot=%t", o.NoBoot))
+	l.Cloud = l.program("devcloud", "devcloud", "--dir", filepath.Join(l.state, "devcloud"), "--password-file", password, "--subnet", subnet(l.Dir), fmt.Sprintf("--no-boot=%t", o.NoBoot), fmt.Sprintf("--no-quota=%t", o.NoQuota))
 	l.url = l.cloudURL()
 	l.Stemcell = filepath.Join(l.Dir, "dev.tgz")
 	l.Manifest = filepath.Join(l.Dir, "micro_bosh.yml")

@@ -24,6 +24,7 @@ func main() {
 	flag.DurationVar(&s.latency, "latency", 0, "how long resources stay in each passing state")
 	flag.StringVar(&s.subnet, "subnet", "127.20.0.0/16", "addresses of servers")
 	flag.BoolVar(&s.noBoot, "no-boot", false, "servers become ACTIVE and boot nothing")
+	flag.BoolVar(&s.noQuota, "no-quota", false, "the project may have as much as it likes")
 	flag.StringVar(&s.hypervisor, "hypervisor", auto, "what servers are: namespace (as root, in a network of its own), rootless, or auto")
 	network := flag.Bool("network", false, "run the command that follows in a network of its own, where servers can be namespaces")
 	flag.Parse()

@@ -27,7 +27,7 @@ import (
 type settings struct {
 	listen, dir, passwordFile, subnet, hypervisor string
 	latency                                       time.Duration
-	noBoot                                        bool
+	noBoot, noQuota                               bool
 }
 
 func run(ctx context.Context, log zerolog.Logger, s settings) error {
@@ -48,6 +48,9 @@ func run(ctx context.Context, log zerolog.Logger, s settings) error {
 		return err
 	}
 	o := devcloud.Options{Listen: s.listen, Dir: s.dir, Password: secret, Latency: s.latency, Subnet: subnet, Log: log}
+	if s.noQuota {
+		o.Quota = devcloud.NoQuota()
+	}
 	var cloud *devcloud.Cloud
 	if !s.noBoot {
 		var end func() error

@@ -29,11 +29,12 @@ func (r *run) intend(ctx context.Context, i messages.StepIntended) error {
 	if !ok {
 		return messages.Errorf(messages.CodeInternal, "the intent %s was not taken into the journal", i.StepID)
 	}
-	return r.step(ctx, intent)
+	return r.step(ctx, intent, true)
 }
 
-// step carries an open intent out and records what came of it.
-func (r *run) step(ctx context.Context, intent messages.Intent) error {
+// step carries an open intent out and records what came of it; a fresh one was
+// recorded by this process just now.
+func (r *run) step(ctx context.Context, intent messages.Intent, fresh bool) error {
 	log := r.log.With().Str("step", intent.StepID).Logger()
 	inherited := intent.Run != r.envelope.ID
 	if inherited && !steps.OnCPI(intent.Step) {
@@ -43,7 +44,7 @@ func (r *run) step(ctx context.Context, intent messages.Intent) error {
 	}
 	call := steps.Call{
 		State: r.journal.State, Intent: intent, Deadline: intent.Deadline,
-		Settle: inherited && !makes(r.command.Verb),
+		Settle: inherited && !makes(r.command.Verb), Fresh: fresh,
 	}
 	if inherited || time.Until(call.Deadline) <= 0 {
 		call.Deadline = time.Now().Add(steps.Budget(intent.Step))

@@ -164,10 +164,12 @@ func (x *Session) converse(ctx context.Context, a *agent, request messages.Agent
 	}
 }
 
-// once is a single request, fenced.
+// once is a single request, fenced unless it only looks.
 func (x *Session) once(ctx context.Context, a *agent, request messages.AgentRequest) (json.RawMessage, error) {
-	if err := x.Fence(ctx); err != nil {
-		return nil, err
+	if !reads(request.Method) {
+		if err := x.Fence(ctx); err != nil {
+			return nil, err
+		}
 	}
 	reply, err := a.send(ctx, request)
 	if err != nil {

@@ -35,11 +35,12 @@ func (x *Session) command(ctx context.Context, c Call, method string, args, outp
 	if err := x.openResults(ctx); err != nil {
 		return err
 	}
-	seen, err := x.Conn.Last(ctx, messages.StreamResult, subject)
-	if err != nil && !errors.Is(err, bus.ErrNone) {
-		return fmt.Errorf("cannot read the result of %s: %w", c.Intent.StepID, err)
-	}
-	if err == nil {
+	var seen bus.Msg
+	if !c.Fresh {
+		var err error
+		if seen, err = x.Conn.Last(ctx, messages.StreamResult, subject); err != nil && !errors.Is(err, bus.ErrNone) {
+			return fmt.Errorf("cannot read the result of %s: %w", c.Intent.StepID, err)
+		}
 		if result, ok := readResult(seen); ok && result.Status.Final() {
 			return finish(result, outputs)
 		}

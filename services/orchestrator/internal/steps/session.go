@@ -48,8 +48,8 @@ type Session struct {
 	Manifest   *manifest.Manifest
 	Spec       json.RawMessage // the stemcell's apply spec; nil when it is in the VM
 
-	// Fence fails when another process has written to the journal: it is asked
-	// right before every request that is not fenced otherwise.
+	// Fence fails when the run is no longer ours: it is asked right before every
+	// request that changes something and is not fenced otherwise.
 	Fence func(context.Context) error
 
 	results *bus.Feed
@@ -65,6 +65,7 @@ type Call struct {
 	Intent   messages.Intent
 	Deadline time.Time
 	Settle   bool // find out what an earlier run's create did, create nothing
+	Fresh    bool // this process has just recorded the intent: nobody can have carried it out
 }
 
 type handler func(*Session, context.Context, Call) (any, error)
