@@ -2,21 +2,17 @@ package crash_test
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/microbosh/microbosh/pkg/bus"
-	"github.com/microbosh/microbosh/pkg/bus/bustest"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/test/lab"
 )
@@ -24,9 +20,10 @@ import (
 var (
 	histories = flag.Int("crash.histories", 2, "random histories to live through")
 
-	all   = flag.Bool("crash.all", false, "try every point")
-	seed  = flag.Uint64("crash.seed", 0, "seed of the share of points (0 = a new one)")
-	limit = flag.Duration("crash.time", 30*time.Second, "how long to try points of a share")
+	all    = flag.Bool("crash.all", false, "try every point")
+	worlds = flag.Int("crash.worlds", 4, "how many systems try every point side by side")
+	seed   = flag.Uint64("crash.seed", 0, "seed of the share of points (0 = a new one)")
+	limit  = flag.Duration("crash.time", 30*time.Second, "how long to try points of a share")
 )
 
 // phases of a deployment's life, each from the state that the one before left.
@@ -41,10 +38,13 @@ const (
 
 var phases = []string{phaseCreate, phaseUpdate, phaseStop, phaseStart, phaseDelete, phaseCancel}
 
-var targets = []string{"orchestrator", "cpi", "registry", "agent", "bus"}
+// callOfCPI is the CPI too, killed at its calls of the cloud.
+const callOfCPI = "cpi's call"
+
+var targets = []string{"orchestrator", "cpi", callOfCPI, "registry", "agent", "bus"}
 
 // point is a place to kill at: before or right after a target's n-th message of
-// a phase.
+// a phase, or its n-th call of the cloud.
 type point struct {
 	phase, target string
 	n             int
@@ -62,17 +62,67 @@ func (p point) String() string {
 // world is one lab whose deployment goes through its life again and again.
 type world struct {
 	*lab.Lab
-	t       *testing.T
-	ops     *bus.Conn
-	longest time.Duration
-	kills   int
-	size    int
+	t     *testing.T
+	ops   *bus.Conn
+	tally *tally
+	size  int
 }
 
-func newWorld(t *testing.T) *world {
+// tally is what all worlds of a test have been through.
+type tally struct {
+	mu      sync.Mutex
+	lives   int           // guarded by mu
+	kills   int           // guarded by mu
+	longest time.Duration // guarded by mu
+}
+
+func (c *tally) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return fmt.Sprintf("%d lives, %d kills, longest recovery %v", c.lives, c.kills, c.longest.Round(time.Millisecond))
+}
+
+func (c *tally) killed(recovery time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kills++
+	c.longest = max(c.longest, recovery)
+}
+
+func (c *tally) lived() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lives++
+}
+
+// series are the points of one target, in order; they end with a life in which
+// no phase has so many.
+type series struct {
+	target string
+	after  bool
+
+	mu    sync.Mutex
+	next  int  // guarded by mu
+	ended bool // guarded by mu
+}
+
+func (s *series) take() (n int, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next++
+	return s.next, !s.ended
+}
+
+func (s *series) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+}
+
+func newWorld(t *testing.T, sum *tally) *world {
 	l := lab.New(t, lab.Options{Proxies: true})
 	l.BuildStemcell()
-	return &world{Lab: l, t: t, ops: l.Connect(messages.RoleOps), size: 1024}
+	return &world{Lab: l, t: t, ops: l.Connect(messages.RoleOps), tally: sum, size: 1024}
 }
 
 // TestMain hands the number of histories to rapid, whose own default is meant
@@ -86,42 +136,61 @@ func TestMain(m *testing.M) {
 }
 
 func TestCrashMatrix(t *testing.T) {
-	s := *seed
-	if s == 0 {
-		s = rand.Uint64()
-	}
-	t.Logf("repeat with -crash.seed=%d", s)
-	w := newWorld(t)
+	sum := &tally{}
 	if *all {
-		w.everything()
+		everything(t, sum)
 	} else {
-		w.share(rand.New(rand.NewPCG(s, 0)))
+		s := *seed
+		if s == 0 {
+			s = rand.Uint64()
+		}
+		t.Logf("repeat with -crash.seed=%d", s)
+		newWorld(t, sum).share(rand.New(rand.NewPCG(s, 0)))
 	}
-	t.Logf("%d kills, longest recovery %v", w.kills, w.longest.Round(time.Millisecond))
+	t.Log(sum)
 }
 
-// everything goes through the points in order; a target's last one is past when
-// a phase ends without a kill.
-func (w *world) everything() {
+// everything goes through all points in order, in several worlds side by side:
+// most of a recovery is waiting.
+func everything(t *testing.T, sum *tally) {
+	var order []*series
 	for _, target := range targets {
-		for _, after := range []bool{false, true} {
-			for n := 1; ; n++ {
-				killed := false
-				for _, phase := range phases {
-					killed = w.try(point{phase, target, n, after}) || killed
-				}
-				if !killed {
-					break
-				}
-			}
-		}
+		order = append(order, &series{target: target}, &series{target: target, after: true})
 	}
+	t.Run("worlds", func(t *testing.T) {
+		for i := range *worlds {
+			t.Run(strconv.Itoa(i), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, sum)
+				for _, s := range order {
+					for n, more := s.take(); more; n, more = s.take() {
+						if !w.life(s.target, n, s.after) {
+							s.end()
+						}
+					}
+					t.Logf("past %s (after: %t): %v", s.target, s.after, sum)
+				}
+			})
+		}
+	})
+}
+
+// life goes through every phase and kills in each at its n-th point; it tells
+// whether any phase has so many.
+func (w *world) life(target string, n int, after bool) bool {
+	w.t.Helper()
+	defer w.tally.lived()
+	killed := false
+	for _, phase := range phases {
+		killed = w.try(point{phase, target, n, after}) || killed
+	}
+	return killed
 }
 
 // share tries random points until the time is over.
 func (w *world) share(r *rand.Rand) {
 	deadline := time.Now().Add(*limit)
-	for time.Now().Before(deadline) {
+	for ; time.Now().Before(deadline); w.tally.lived() {
 		for _, phase := range phases {
 			w.try(point{phase, targets[r.IntN(len(targets))], 1 + r.IntN(40), r.IntN(2) == 0})
 		}
@@ -159,88 +228,9 @@ func (w *world) try(p point) bool {
 		return false
 	}
 	<-restarted
-	w.kills++
-	w.longest = max(w.longest, time.Since(at))
+	w.tally.killed(time.Since(at))
 	w.check(p)
 	return true
-}
-
-// arm counts the target's messages. An agent and the bus have no proxy of their
-// own: they are killed at the orchestrator's messages.
-func (w *world) arm(p point, kill func()) (disarm func()) {
-	name := map[string]string{"orchestrator": "orchestrator0", "cpi": "cpi0", "registry": "registry", "agent": "orchestrator0", "bus": "orchestrator0"}[p.target]
-	proxy := w.Proxies[name]
-	var mu sync.Mutex
-	n := 0
-	proxy.Hook(func(m bustest.Message) bustest.Action {
-		if !m.FromClient || strings.HasPrefix(m.Subject, "$JS.API.CONSUMER.MSG.NEXT") {
-			return bustest.Pass
-		}
-		mu.Lock()
-		n++
-		hit := n == p.n
-		mu.Unlock()
-		if !hit {
-			return bustest.Pass
-		}
-		if p.after {
-			// The message is on its way when the process ends.
-			time.AfterFunc(0, kill)
-			return bustest.CutAfter
-		}
-		kill()
-		return bustest.Cut
-	})
-	return func() { proxy.Hook(nil) }
-}
-
-func (w *world) kill(target string) {
-	switch target {
-	case "orchestrator":
-		w.Orchestrators[0].Kill()
-	case "cpi":
-		w.CPIs[0].Kill()
-	case "registry":
-		w.Registry.Kill()
-	case "bus":
-		w.Bus.Kill()
-	case "agent":
-		for _, pid := range w.agents() {
-			_ = syscall.Kill(pid, syscall.SIGKILL) // devcloud's keeper starts it again
-		}
-	}
-}
-
-func (w *world) restart(target string) {
-	switch target {
-	case "orchestrator":
-		w.Orchestrators[0].Restart()
-	case "cpi":
-		w.CPIs[0].Restart()
-	case "registry":
-		w.Registry.Restart()
-	case "bus":
-		w.Bus.Restart()
-	}
-}
-
-// agents are the agents of this lab's servers, found by where their program is.
-func (w *world) agents() []int {
-	links, err := filepath.Glob("/proc/[0-9]*/exe")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	var out []int
-	for _, link := range links {
-		exe, err := os.Readlink(link)
-		if err != nil || !strings.HasPrefix(exe, w.State()) || !strings.HasSuffix(exe, "bosh/bin/bosh-agent") {
-			continue
-		}
-		if pid, err := strconv.Atoi(strings.Split(link, "/")[2]); err == nil {
-			out = append(out, pid)
-		}
-	}
-	return out
 }
 
 // run is one phase, which must end well whatever was killed.
@@ -296,70 +286,5 @@ func (w *world) cancel(p point) {
 	}
 	if out, code := w.CLI("delete", "-n"); code != 0 && !strings.Contains(out, "No existing instance to delete") {
 		w.t.Fatalf("%s: the delete after a cancel ended with %d:\n%s", p, code, out)
-	}
-}
-
-// check is what must hold after a phase: the cloud is what the journal says,
-// nothing is there twice, and no message is stuck.
-func (w *world) check(p point) {
-	w.t.Helper()
-	inv := w.Inventory()
-	want := 1
-	if p.phase == phaseDelete || p.phase == phaseCancel {
-		want = 0
-	}
-	for kind, items := range map[string][]lab.Item{"server": inv.Servers, "volume": inv.Volumes, "image": inv.Images, "port": inv.Ports} {
-		if len(items) != want {
-			w.t.Fatalf("after %s there are %d of kind %s, want %d: %+v", p, len(items), kind, want, items)
-		}
-	}
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
-	defer cancel()
-	if want == 1 {
-		w.matches(p, inv)
-	}
-	for _, stream := range []string{messages.StreamCommand, messages.StreamStep} {
-		left, err := w.ops.Read(ctx, stream, ">", 0)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		if len(left) > 0 && !w.drains(ctx, stream) {
-			w.t.Fatalf("after %s %d messages are stuck in %s, the first on %s", p, len(left), stream, left[0].Subject)
-		}
-	}
-}
-
-// drains waits for the acknowledgement of what was worked off already.
-func (w *world) drains(ctx context.Context, stream string) bool {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		left, err := w.ops.Read(ctx, stream, ">", 0)
-		if err == nil && len(left) == 0 {
-			return true
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return false
-		}
-	}
-}
-
-// matches compares the journal's fold with the cloud.
-func (w *world) matches(p point, inv lab.Inventory) {
-	w.t.Helper()
-	out, code := w.CLI("status", "--json")
-	if code != 0 {
-		w.t.Fatalf("after %s status ended with %d:\n%s", p, code, out)
-	}
-	for kind, cid := range map[string]string{"VM": inv.Servers[0].ID, "disk": inv.Volumes[0].ID, "stemcell": inv.Images[0].ID} {
-		if !strings.Contains(out, cid) {
-			w.t.Fatalf("after %s the journal does not know the %s %s:\n%s", p, kind, cid, out)
-		}
-	}
-	var object map[string]any
-	if err := json.Unmarshal([]byte(strings.TrimSpace(out)), &object); err != nil {
-		w.t.Fatalf("status --json is no object: %v\n%s", err, out)
 	}
 }

@@ -23,7 +23,7 @@ import (
 func TestRandomRuns(t *testing.T) {
 	l := lab.New(t, lab.Options{Orchestrators: 2, CPIs: 2, Proxies: true})
 	l.BuildStemcell()
-	w := &world{Lab: l, t: t, ops: l.Connect(messages.RoleOps), size: 1024}
+	w := &world{Lab: l, t: t, ops: l.Connect(messages.RoleOps), tally: &tally{}, size: 1024}
 	admin := l.Connect(messages.RoleAdmin)
 	rapid.Check(t, func(r *rapid.T) {
 		for i := range rapid.IntRange(1, 3).Draw(r, "commands") {

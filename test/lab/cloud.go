@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -45,11 +46,32 @@ func (l *Lab) Untag() {
 // Held waits until devcloud holds a request because of a fault of mode hold.
 func (l *Lab) Held() {
 	l.t.Helper()
-	body := l.request(http.MethodGet, "/devcloud/held?wait=30s", "", nil)
-	var held []json.RawMessage
-	if json.Unmarshal(body, &held) != nil || len(held) == 0 {
-		l.t.Fatalf("devcloud holds nothing: %s", body)
+	ctx, cancel := context.WithTimeout(l.t.Context(), ready)
+	defer cancel()
+	if !l.Holds(ctx) {
+		l.t.Fatal("devcloud holds nothing")
 	}
+}
+
+// Holds waits as Held does, until ctx ends; it tells whether a request is held.
+func (l *Lab) Holds(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.url+"/devcloud/held?wait=30s", nil)
+		if err != nil {
+			return false
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return false
+		}
+		var held []json.RawMessage
+		err = json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&held)
+		_ = resp.Body.Close()
+		if err == nil && len(held) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Release lets every held request go on.
