@@ -21,7 +21,7 @@ var (
 	histories = flag.Int("crash.histories", 2, "random histories to live through")
 
 	all    = flag.Bool("crash.all", false, "try every point")
-	worlds = flag.Int("crash.worlds", 4, "how many systems try every point side by side")
+	worlds = flag.Int("crash.worlds", 4, "how many systems are tried side by side")
 	seed   = flag.Uint64("crash.seed", 0, "seed of the share of points (0 = a new one)")
 	limit  = flag.Duration("crash.time", 30*time.Second, "how long to try points of a share")
 )
@@ -125,11 +125,11 @@ func newWorld(t *testing.T, sum *tally) *world {
 	return &world{Lab: l, t: t, ops: l.Connect(messages.RoleOps), tally: sum, size: 1024}
 }
 
-// TestMain hands the number of histories to rapid, whose own default is meant
-// for tests that take microseconds.
+// TestMain hands each world's share of the histories to rapid, whose own default
+// is meant for tests that take microseconds.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("rapid.checks", strconv.Itoa(*histories)); err != nil {
+	if err := flag.Set("rapid.checks", strconv.Itoa((*histories+*worlds-1) / *worlds)); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())

@@ -3,6 +3,7 @@ package crash_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -21,6 +22,15 @@ import (
 // Whatever happened, the next plain deploy makes it whole and delete leaves
 // nothing. -rapid.checks says how many, -rapid.seed repeats one.
 func TestRandomRuns(t *testing.T) {
+	for i := range min(*worlds, *histories) {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			randomRuns(t)
+		})
+	}
+}
+
+func randomRuns(t *testing.T) {
 	l := lab.New(t, lab.Options{Orchestrators: 2, CPIs: 2, Proxies: true})
 	l.BuildStemcell()
 	w := &world{Lab: l, t: t, ops: l.Connect(messages.RoleOps), tally: &tally{}, size: 1024}
