@@ -61,7 +61,7 @@ func (d *Dispatcher) unpackPackages(ctx context.Context, s spec) ([]installed, e
 }
 
 func (d *Dispatcher) unpack(ctx context.Context, b blob, dir string) error {
-	if err := home.MkdirAll(filepath.Dir(dir)); err != nil {
+	if err := home.MkdirOpen(filepath.Dir(dir)); err != nil {
 		return err
 	}
 	return d.o.Blobs.Unpack(ctx, b.source(), dir)

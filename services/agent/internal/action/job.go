@@ -57,7 +57,7 @@ func (d *Dispatcher) unpackJobs(ctx context.Context, s spec) ([]installed, error
 				err = d.unpack(ctx, *s.Rendered, rendered)
 			}
 			if err == nil {
-				err = settle(out, at.dir)
+				err = d.settle(ctx, out, at.dir)
 			}
 		}
 		if err != nil {
@@ -150,9 +150,9 @@ func write(to *os.Root, target string, content []byte) error {
 	return nil
 }
 
-// settle sets the modes and moves a job to its folder: what is in a folder
-// `bin` can be run, others than owner and group may do nothing.
-func settle(out, dir string) error {
+// settle sets modes and owners and moves a job to its folder: what is in a
+// folder `bin` can be run, others than root and the jobs' group may do nothing.
+func (d *Dispatcher) settle(ctx context.Context, out, dir string) error {
 	if !there(out) {
 		return errors.New("it is not in the rendered archive")
 	}
@@ -173,7 +173,10 @@ func settle(out, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := home.MkdirAll(filepath.Dir(dir)); err != nil {
+	if err := d.o.Machine.GiveToJobs(ctx, out); err != nil {
+		return err
+	}
+	if err := home.MkdirOpen(filepath.Dir(dir)); err != nil {
 		return err
 	}
 	if err := home.SyncTree(out); err != nil {

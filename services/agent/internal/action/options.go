@@ -39,6 +39,7 @@ type Disks interface {
 type Machine interface {
 	DefaultNetwork(ctx context.Context) (messages.Network, error)
 	SetupLogrotate(ctx context.Context, size string) error
+	GiveToJobs(ctx context.Context, dir string) error
 	Shutdown(ctx context.Context) error
 }
 

@@ -35,6 +35,9 @@ func unpackAside(from io.Reader, dir string) error {
 	if err := Untar(from, aside); err != nil {
 		return errors.Join(err, os.RemoveAll(aside))
 	}
+	if err := os.Chmod(aside, 0o755); err != nil { // jobs that are not root read packages
+		return err
+	}
 	if err := home.SyncTree(aside); err != nil {
 		return err
 	}

@@ -25,6 +25,14 @@ func MkdirAll(dirs ...string) error {
 	return nil
 }
 
+// MkdirOpen makes folders that jobs pass through, whoever they run as.
+func MkdirOpen(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("cannot make the folder %s: %w", dir, err)
+	}
+	return nil
+}
+
 // WriteFile replaces path by data, durably: the file and its folder are synced
 // before it returns.
 func WriteFile(path string, data []byte, mode fs.FileMode) error {
@@ -120,7 +128,7 @@ func SyncTree(dir string) error {
 	return unix.Syncfs(int(d.Fd()))
 }
 
-// Symlink makes path a symlink to target, whatever link it was before, in one
+// Symlink makes path a symlink to target, in a folder that is open to jobs, whatever link it was before, in one
 // step, durably. A folder or file at path is left alone and is an error.
 func Symlink(target, path string) error {
 	if now, err := os.Readlink(path); err == nil && now == target {
@@ -137,7 +145,7 @@ func Link(target, path string) error {
 	if now, err := os.Lstat(path); err == nil && now.Mode()&fs.ModeSymlink == 0 {
 		return fmt.Errorf("cannot link %s: it is there and no symlink", path)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := MkdirOpen(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("cannot link %s: %w", path, err)
 	}
 	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".link")

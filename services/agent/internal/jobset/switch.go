@@ -20,7 +20,10 @@ type Switch struct {
 
 // Begin remembers what is there. Nothing has changed when it fails.
 func Begin(dir home.Dir, next Set) (*Switch, error) {
-	if err := home.MkdirAll(dir.Bosh(), dir.Join("jobs"), dir.Join("packages"), dir.Join("monit", "job")); err != nil {
+	if err := home.MkdirAll(dir.Bosh(), dir.Join("monit", "job")); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(home.MkdirOpen(dir.Join("jobs")), home.MkdirOpen(dir.Join("packages"))); err != nil {
 		return nil, err
 	}
 	before, err := now(dir, next.Links)

@@ -154,6 +154,9 @@ func (r *Rootless) SetupLogrotate(_ context.Context, size string) error {
 	})
 }
 
+// GiveToJobs has nothing to do: jobs run as the agent's own account.
+func (r *Rootless) GiveToJobs(context.Context, string) error { return nil }
+
 // Shutdown records that the machine would have been halted.
 func (r *Rootless) Shutdown(context.Context) error {
 	return r.record("shutdown", Change{What: "the machine halts", Run: []string{"shutdown", "-P", "0"}})

@@ -29,6 +29,7 @@ type Host interface {
 	SetupTmp(ctx context.Context) error
 	HardenPermissions(ctx context.Context) error
 	SetupLogrotate(ctx context.Context, size string) error        // of the jobs' logs, at each apply
+	GiveToJobs(ctx context.Context, dir string) error             // what jobs that are not root may read
 	DefaultNetwork(ctx context.Context) (messages.Network, error) // ip, netmask, gateway of the default route
 	Shutdown(ctx context.Context) error
 }

@@ -132,6 +132,10 @@ func TestFoldersAndPermissions(t *testing.T) {
 		v.is("findmnt -n -o TARGET /tmp | wc -l", "1")
 		v.is("stat -c '%a %s' /var/vcap/data/root_tmp", "700 134217728")
 		v.is("grep -c copytruncate /etc/logrotate.d/vcap", "1")
+		v.sh("mkdir -p /var/vcap/data/jobs/a/bin && touch /var/vcap/data/jobs/a/bin/run /etc/not && ln -s /etc/not /var/vcap/data/jobs/a/link && chmod 750 /var/vcap/data/jobs/a/bin")
+		v.must(v.GiveToJobs(v.ctx, "/var/vcap/data/jobs/a"))
+		v.is("cd /var/vcap/data/jobs && stat -c '%U:%G' a a/bin a/bin/run a/link /etc/not", "root:vcap\nroot:vcap\nroot:vcap\nroot:vcap\nroot:root")
+		v.is("stat -c %a /var/vcap/data/jobs/a/bin", "750")
 	})
 }
 
