@@ -57,7 +57,7 @@ func jobFiles(name string) ([]stemcell.File, error) {
 		return err
 	}
 	for _, shared := range [][2]string{
-		{"monit", "monit"}, {"ctl", "templates/ctl"}, {"drain", "templates/drain"}, {"environment", "templates/environment"},
+		{"monit", "monit"}, {"ctl", "templates/ctl"}, {"drain", "templates/drain"}, {"pre-start", "templates/pre-start"}, {"environment", "templates/environment"},
 	} {
 		if err := add("release/"+shared[0], shared[1]); err != nil {
 			return nil, err

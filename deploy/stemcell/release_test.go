@@ -63,6 +63,10 @@ func TestReleaseIsWhole(t *testing.T) {
 				t.Errorf("%s has no %s", name, target)
 			}
 		}
+		keeps := name == "bus" || name == "director"
+		if has := targets["bin/pre-start"] != ""; has != keeps {
+			t.Errorf("%s makes a folder on the persistent disk: %t, want %t", name, has, keeps)
+		}
 		if !strings.Contains(targets["config/environment"], "\nport=4222\n") {
 			t.Errorf("%s: %s", name, targets["config/environment"])
 		}

@@ -144,6 +144,40 @@ func (o *operator) keysOf(ip string) string {
 	return ""
 }
 
+// ownAccount looks at the services that run here: each is vcap, and can become
+// nobody else.
+func ownAccount(t *testing.T) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, file := range files {
+		line, err := os.ReadFile(file)
+		program, rest, _ := strings.Cut(string(line), "\x00")
+		if err != nil || !strings.Contains(program, "/packages/microbosh") {
+			continue
+		}
+		verb, _, _ := strings.Cut(rest, "\x00")
+		name := filepath.Base(program) + " " + verb
+		seen[name] = true
+		status, err := os.ReadFile(filepath.Join(filepath.Dir(file), "status"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const vcap = 1000 // as the recipe makes it
+		for _, want := range []string{fmt.Sprintf("\nUid:\t%d\t", vcap), fmt.Sprintf("\nGid:\t%d\t", vcap), "\nGroups:\t \n", "\nCapBnd:\t0000000000000000\n", "\nNoNewPrivs:\t1\n"} {
+			if !bytes.Contains(status, []byte(want)) {
+				t.Errorf("%q is not so for %s:\n%s", want, name, status)
+			}
+		}
+	}
+	if len(seen) < 5 {
+		t.Errorf("only these services run: %v", seen)
+	}
+}
+
 // The micro BOSH that is deployed deploys another one: its own bus, registry,
 // orchestrator and CPI do it, and nobody else knows. Made anew, it knows still.
 func TestItDeploysByItself(t *testing.T) {
@@ -170,6 +204,7 @@ func TestItDeploysByItself(t *testing.T) {
 			t.Errorf("the bus outside knows of it: %s", known)
 		}
 
+		ownAccount(t)
 		outside.microbosh("deploy", s.Path, "--recreate")
 		_, ip = outside.state()
 		inside.bus = "nats://" + net.JoinHostPort(ip, "4222")
