@@ -37,6 +37,7 @@ func (x *Session) openAgent(ctx context.Context, c Call) (*agent, error) {
 		return nil, messages.Errorf(messages.CodeInternal, "there is no VM whose agent could be asked")
 	}
 	if x.agent != nil && x.agent.id == vm.AgentID {
+		x.tells(c)
 		return x.agent, nil
 	}
 	if x.agent != nil {
@@ -52,7 +53,15 @@ func (x *Session) openAgent(ctx context.Context, c Call) (*agent, error) {
 		return nil, err
 	}
 	x.agent = &agent{id: vm.AgentID, transport: t}
+	x.tells(c)
 	return x.agent, nil
+}
+
+// tells has people told, in this step, why its VM is not reached.
+func (x *Session) tells(c Call) {
+	if h, ok := x.agent.transport.(*httpsAgent); ok {
+		h.tell = func(why string) { x.progress(c.Intent.StepID, c.Intent.Step, "%s: %s", x.awaited(c, "ping"), why) }
+	}
 }
 
 func (s *Steps) transport(ctx context.Context, vm messages.VM, mbus string) (transport, error) {
@@ -243,7 +252,12 @@ func agentError(method, agentID string, err error) error {
 		return messages.Errorf(messages.CodeAgentFailed, "%w", err).WithDetail("agent", agentID).
 			WithHint("look at the VM's console and at the agent's log on the VM")
 	case errors.Is(err, context.DeadlineExceeded):
-		return messages.Errorf(messages.CodeAgentTimeout, "Unable to connect to Bosh agent. Check logs for more details. (%s to %s)", method, agentID).
+		why := ""
+		var far unreached
+		if errors.As(err, &far) && far.why != "" {
+			why = ": " + far.why
+		}
+		return messages.Errorf(messages.CodeAgentTimeout, "Unable to connect to Bosh agent. Check logs for more details. (%s to %s%s)", method, agentID, why).
 			WithHint("see that the VM boots, reaches the bus and that its clock is right; its console tells more")
 	default:
 		return err

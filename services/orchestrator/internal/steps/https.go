@@ -25,6 +25,7 @@ type httpsAgent struct {
 	user     *url.Userinfo
 	director string
 	client   *http.Client
+	tell     func(why string) // that the VM is not reached; nil: nobody is told
 }
 
 func newHTTPS(mbus, ip, director string) (*httpsAgent, error) {
@@ -49,6 +50,7 @@ func insecureClient() *http.Client {
 		Transport: &http.Transport{
 			TLSClientConfig:     &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout: 10 * time.Second,
+			DialContext:         (&net.Dialer{Timeout: dialWait}).DialContext,
 		},
 		Timeout: taskWait + 2*patience,
 	}
@@ -63,14 +65,22 @@ func (h *httpsAgent) send(ctx context.Context, request messages.AgentRequest) (m
 	if err != nil {
 		return messages.AgentReply{}, err
 	}
+	began, why, told := time.Now(), "", ""
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		reply, err := h.post(ctx, body)
 		var denied *messages.Error
 		if err == nil || errors.As(err, &denied) {
 			return reply, err
 		}
+		if now := reason(err); now != "" && ctx.Err() == nil {
+			why = now
+		}
+		if why != told && time.Since(began) > quiet && h.tell != nil {
+			h.tell(why)
+			told = why
+		}
 		if err := wait(ctx, pause); err != nil {
-			return messages.AgentReply{}, err
+			return messages.AgentReply{}, unreached{err, why}
 		}
 	}
 }
