@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 
@@ -54,6 +55,32 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 	}
 	return Entry{Value: m.Data, Revision: m.Seq}, nil
 }
+
+// Since gives the first change of any key after revision rev, or ErrNone: what
+// was read at rev or later is then still what is there.
+func (b *Bucket) Since(ctx context.Context, rev uint64) (key string, changed uint64, err error) {
+	request := getRequest{Seq: rev + 1, Next: b.prefix + ">"}
+	if b.c.nothing(b.stream, request) {
+		return "", 0, ErrNone
+	}
+	m, err := b.c.get(ctx, b.stream, request)
+	if err != nil {
+		return "", 0, err
+	}
+	return strings.TrimPrefix(m.Subject, b.prefix), m.Seq, nil
+}
+
+// Latest is the revision of the last change of any key, 0 when there was none.
+func (b *Bucket) Latest(ctx context.Context) (uint64, error) {
+	m, err := b.c.Last(ctx, b.stream, b.prefix+">")
+	if errors.Is(err, ErrNone) {
+		return 0, nil
+	}
+	return m.Seq, err
+}
+
+// OnReconnect has call called after each reconnect of the bucket's connection.
+func (b *Bucket) OnReconnect(call func()) (forget func()) { return b.c.OnReconnect(call) }
 
 // Put stores value when the key's revision is rev, or, for rev 0, when it has
 // no value. ErrConflict otherwise.

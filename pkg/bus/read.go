@@ -140,6 +140,19 @@ func (c *Conn) get(ctx context.Context, stream string, request getRequest) (Msg,
 	return out, err
 }
 
+// nothing tells whether the stream's leader says at the first try that there is
+// no such message. It is get without what get needs to be patient, which costs
+// as much again as the question.
+func (c *Conn) nothing(stream string, request getRequest) bool {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return false
+	}
+	m, err := c.nc.Request("$JS.API.STREAM.MSG.GET."+stream, body, answerAfter)
+	var reply getReply
+	return err == nil && json.Unmarshal(m.Data, &reply) == nil && reply.Error != nil && reply.Error.ErrorCode == codeNoMessage
+}
+
 // api sends one JetStream request and decodes its reply.
 func (c *Conn) api(ctx context.Context, request string, body []byte, into any) error {
 	subject := "$JS.API." + request

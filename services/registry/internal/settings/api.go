@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -90,8 +91,7 @@ func (a *API) get(w http.ResponseWriter, r *http.Request, name string) {
 		say(w, http.StatusForbidden, answer{Status: statusDenied})
 		return
 	}
-	text := string(in.Settings)
-	say(w, http.StatusOK, answer{Status: statusOK, Settings: &text})
+	write(w, http.StatusOK, in.answer)
 }
 
 func (a *API) put(w http.ResponseWriter, r *http.Request, name string) {
@@ -144,11 +144,19 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, name string, err erro
 	say(w, code, answer{Status: status})
 }
 
-func say(w http.ResponseWriter, code int, a answer) {
+func say(w http.ResponseWriter, code int, a answer) { write(w, code, encoded(a)) }
+
+func write(w http.ResponseWriter, code int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(a)
+	_, _ = w.Write(body)
+}
+
+func encoded(a answer) []byte {
+	b, _ := json.Marshal(a) // strings alone
+	return append(b, '\n')
 }
 
 // instance reads the name out of /instances/<name>/settings. What cannot be a

@@ -2,9 +2,12 @@
 //
 // It is the only writer of the bucket bosh_settings. A value rests sealed to the
 // registry's own key together with its name, so that neither the bus's disk nor
-// a value moved to another name tells or changes anything. Every read goes to
-// the stream's leader and every write is a compare-and-set; any number of
-// registries may run at once, none keeps anything in memory.
+// a value moved to another name tells or changes anything. Every write is a
+// compare-and-set; any number of registries may run at once. What was read stays
+// in memory, up to 16 MB, and is given out only after the stream's leader has
+// said that nothing changed since: a read never gives less than a write that
+// ended before it, through whichever registry. Reads at the same time share the
+// question (cache.go, fence.go).
 //
 // On the bus it serves settings_get, settings_put and settings_delete, with
 // settings sealed to whoever reads them. Over HTTP it serves the API of BOSH's

@@ -78,7 +78,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	store := &Store{bucket: bucket, ring: ring}
+	store := NewStore(bucket, ring)
+	defer bucket.OnReconnect(store.known.reset)()
 	if bucket, err = conn.Bucket(ctx, messages.BucketIdentity); err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sync"
 
 	"github.com/microbosh/microbosh/pkg/bus"
 	"github.com/microbosh/microbosh/pkg/messages"
@@ -30,6 +29,8 @@ type Bucket interface {
 	Get(ctx context.Context, key string) (bus.Entry, error)
 	Put(ctx context.Context, key string, value []byte, rev uint64) (uint64, error)
 	Delete(ctx context.Context, key string) error
+	Since(ctx context.Context, rev uint64) (key string, changed uint64, err error)
+	Latest(ctx context.Context) (uint64, error)
 }
 
 var _ Bucket = (*bus.Bucket)(nil)
@@ -40,19 +41,22 @@ type Instance struct {
 	Digest    string // what the writer tells its document by
 	Addresses []netip.Addr
 	Revision  uint64
+
+	answer []byte // of the HTTP API; set by Get
 }
 
-// maxOpened bounds what Store remembers opened: 1024 documents of some KB.
-const maxOpened = 1024
-
-// Store keeps instances by name. What it has opened once it does not open again
-// for as long as the bucket's revision is the same; the bucket is always asked.
+// Store keeps instances by name. What it has opened it keeps in memory, and
+// gives out once the bucket has said, after it was asked for, that nothing newer
+// is there.
 type Store struct {
 	bucket Bucket
 	ring   *seal.Ring
+	known  *cache
+}
 
-	mu     sync.Mutex
-	opened map[string]Instance // guarded by mu, by name
+// NewStore makes one over a bucket.
+func NewStore(bucket Bucket, ring *seal.Ring) *Store {
+	return &Store{bucket: bucket, ring: ring, known: newCache(bucket)}
 }
 
 // record is the value in the bucket.
@@ -72,15 +76,14 @@ type resting struct {
 // Get reads an instance. The error has code settings_not_found when there is
 // none.
 func (s *Store) Get(ctx context.Context, name string) (Instance, error) {
+	in, ok, err := s.known.get(ctx, name)
+	if err != nil || ok {
+		return in, err
+	}
+	at := s.known.now()
 	r, rev, err := s.read(ctx, name)
 	if err != nil {
 		return Instance{}, err
-	}
-	s.mu.Lock()
-	known, ok := s.opened[name]
-	s.mu.Unlock()
-	if ok && known.Revision == rev {
-		return known, nil
 	}
 	var rest resting
 	if err := s.ring.Open(r.Sealed, &rest); err != nil {
@@ -90,18 +93,10 @@ func (s *Store) Get(ctx context.Context, name string) (Instance, error) {
 		return Instance{}, messages.Errorf(messages.CodeSealUnreadable, "what is stored as the settings of %s was sealed under another name", name).
 			WithHint("somebody wrote to the bucket %s past the registry; deploy again", messages.BucketSettings)
 	}
-	in := Instance{Settings: []byte(rest.Settings), Digest: r.Digest, Addresses: r.Addresses, Revision: rev}
-	s.remember(name, in)
+	in = Instance{Settings: []byte(rest.Settings), Digest: r.Digest, Addresses: r.Addresses, Revision: rev}
+	in.answer = encoded(answer{Status: statusOK, Settings: &rest.Settings})
+	s.known.put(name, in, at)
 	return in, nil
-}
-
-func (s *Store) remember(name string, in Instance) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.opened == nil || len(s.opened) >= maxOpened {
-		s.opened = map[string]Instance{}
-	}
-	s.opened[name] = in
 }
 
 // Put stores an instance when the stored revision is in.Revision, 0 = there is
@@ -153,9 +148,6 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	if _, err := messages.ParseToken("instance name", name); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	delete(s.opened, name)
-	s.mu.Unlock()
 	return s.bucket.Delete(ctx, name)
 }
 
