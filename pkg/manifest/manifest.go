@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -57,8 +56,8 @@ type Cloud struct {
 // Load reads a manifest from a file. Errors have code manifest_missing or
 // manifest_invalid; the latter lists every problem, a line each, and ProblemsOf
 // gives them. A private key that the manifest names must exist, beside the
-// manifest when its path is relative; without an SSH tunnel none is needed, so
-// it may be left out, unlike in the original.
+// manifest when its path is relative; only an SSH tunnel needs one, so it may be
+// left out, unlike in the original.
 func Load(path string) (*Manifest, error) { return LoadWith(path, Inputs{}) }
 
 // LoadWith is Load with operations and variables.
@@ -68,17 +67,11 @@ func LoadWith(path string, in Inputs) (*Manifest, error) {
 		return nil, err
 	}
 	return parse(path, data, in, func(name string) bool {
-		if rest, ok := strings.CutPrefix(name, "~/"); ok {
-			home, err := os.UserHomeDir()
-			if err != nil {
-				return false
-			}
-			name = filepath.Join(home, rest)
+		file, err := Beside(path, name)
+		if err != nil {
+			return false
 		}
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(filepath.Dir(path), name)
-		}
-		info, err := os.Stat(name)
+		info, err := os.Stat(file)
 		return err == nil && !info.IsDir()
 	})
 }

@@ -40,6 +40,8 @@ const (
 	CodeVMFailed           Code = "vm_failed"              // the server went to ERROR
 	CodeAgentTimeout       Code = "agent_timeout"          // the agent did not answer in time
 	CodeAgentFailed        Code = "agent_failed"           // the agent answered with an exception
+	CodeTunnelFailed       Code = "tunnel_failed"          // no SSH tunnel to the VM
+	CodeHostKeyChanged     Code = "host_key_changed"       // the VM's sshd has another host key than at first
 	CodeDirectorTimeout    Code = "director_timeout"       // /info did not answer in time
 	CodeRenderFailed       Code = "render_failed"          // templates cannot be rendered
 	CodeNotSupported       Code = "not_supported"          // the method is not for this cloud

@@ -38,6 +38,7 @@ type Command struct {
 type CommandSecrets struct {
 	Manifest  json.RawMessage `json:"manifest,omitempty"`   // the cut-out leaves, as pkg/manifest joins them
 	ApplySpec json.RawMessage `json:"apply_spec,omitempty"` // the stemcell's apply_spec.yml, or what apply was given
+	TunnelKey string          `json:"tunnel_key,omitempty"` // the private key of an SSH tunnel, PEM
 }
 
 // Import names what an import takes over. What is empty is not there.

@@ -183,6 +183,7 @@ type VM struct {
 	MetadataSet bool               `json:"metadata_set,omitempty"`
 	IP          string             `json:"ip,omitempty"`
 	ServiceIP   string             `json:"service_ip,omitempty"`
+	HostKey     string             `json:"host_key,omitempty"` // of its sshd, as in authorized_keys, when a tunnel was opened
 	AgentSeen   bool               `json:"agent_seen,omitempty"`
 	Running     bool               `json:"running,omitempty"` // the spec was applied, started and answered
 

@@ -114,6 +114,10 @@ type CreateVMArgs struct {
 	Networks        map[string]Network `json:"networks"`
 	DiskCIDs        []string           `json:"disk_cids,omitempty"` // locality
 	Tags            Tags               `json:"tags"`
+
+	// RegistryPort is where the VM finds the registry on its own loopback
+	// address, through an SSH tunnel; 0 = at the registry's own address.
+	RegistryPort int `json:"registry_port,omitempty"`
 }
 
 // CreateVMOutputs tells the server.
@@ -122,6 +126,12 @@ type CreateVMOutputs struct {
 	Name     string             `json:"name"`
 	AgentID  string             `json:"agent_id"`
 	Networks map[string]Network `json:"networks,omitempty"`
+}
+
+// OpenTunnelOutputs tell the host key of the VM's sshd; "" when the agent came
+// without a tunnel.
+type OpenTunnelOutputs struct {
+	HostKey string `json:"host_key,omitempty"`
 }
 
 // SetVMMetadataArgs are set_vm_metadata's.

@@ -3,7 +3,10 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"io/fs"
 	"os"
@@ -71,6 +74,20 @@ apply_spec:
 `, l.Name, lab.Marker, disk, l.AuthURL(), filepath.Join(l.Dir, "key.pem"), changed)
 }
 
+// privateKey is a usable one, PEM.
+func privateKey(t *testing.T) string {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
 // TestLeak lives a life with a secret in every field and looks wherever anybody
 // but their readers may look.
 func TestLeak(t *testing.T) {
@@ -83,11 +100,12 @@ func TestLeak(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(filepath.Join(l.Dir, "key.pem"), "-----BEGIN RSA PRIVATE KEY-----\n"+lab.Marker+"-file\n")
+	key := privateKey(t)
+	write(filepath.Join(l.Dir, "key.pem"), key)
 	ops := l.Connect(messages.RoleOps)
 	heard := listen(t, ops, "bosh.v1.>", "hm.>", "$JS.EVENT.ADVISORY.>")
 	watch := watchProcesses(t, l, ops)
-	secrets := []string{lab.Marker}
+	secrets := []string{lab.Marker, strings.Split(key, "\n")[1]}
 	said := map[string]string{}
 	run := func(want int, args ...string) {
 		t.Helper()

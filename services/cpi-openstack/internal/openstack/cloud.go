@@ -51,7 +51,7 @@ type Cloud struct {
 
 // keeper keeps settings for the agents that ask for them.
 type keeper interface {
-	endpoint(name string) (string, error)
+	endpoint(name string, tunnel int) (string, error)
 	store(ctx context.Context, name string, settings []byte, addresses []string, revision uint64) ([]byte, uint64, error)
 	get(ctx context.Context, name string) ([]byte, uint64, error)
 	setDisk(ctx context.Context, name, disk, path string, addresses []string) error

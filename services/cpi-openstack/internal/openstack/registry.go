@@ -34,7 +34,8 @@ type registry struct {
 // endpoint is where an instance reads its settings over HTTP, with its own
 // credential inside: who reads its user data reads nobody else's settings, and
 // writes none. Its files are read anew each time: the registry may have moved.
-func (r registry) endpoint(name string) (string, error) {
+// Through a tunnel it is at that port of the instance itself.
+func (r registry) endpoint(name string, tunnel int) (string, error) {
 	var where struct {
 		URL string `json:"url"`
 	}
@@ -53,6 +54,9 @@ func (r registry) endpoint(name string) (string, error) {
 	u, err := url.Parse(where.URL)
 	if err != nil || !ok {
 		return "", messages.Errorf(messages.CodeStateInvalid, "%s or registry.http cannot be read", r.address)
+	}
+	if tunnel != 0 {
+		u = &url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", tunnel)}
 	}
 	u.User = url.UserPassword(name, messages.InstancePassword(password, name))
 	return u.String(), nil

@@ -24,7 +24,7 @@ type httpRegistry struct {
 
 var _ keeper = httpRegistry{}
 
-func (r httpRegistry) endpoint(string) (string, error) { return r.url, nil }
+func (r httpRegistry) endpoint(string, int) (string, error) { return r.url, nil }
 
 func (r httpRegistry) store(ctx context.Context, name string, settings []byte, _ []string, _ uint64) ([]byte, uint64, error) {
 	if r.url == "" {

@@ -57,7 +57,7 @@ func (v *vm) prepare(ctx context.Context) error {
 		return err
 	}
 	settings := settingsOf(v.session.properties, v.step.Secrets(), v.args, agentNetworks, flavor.Ephemeral > 0)
-	endpoint, err := v.cloud.registry.endpoint(v.args.Name)
+	endpoint, err := v.cloud.registry.endpoint(v.args.Name, v.args.RegistryPort)
 	if err != nil {
 		return err
 	}

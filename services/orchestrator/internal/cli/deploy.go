@@ -214,7 +214,11 @@ func deployRequest(s *session, d chosen, x sight, verb messages.Verb, load stemc
 	if err != nil {
 		return messages.Command{}, err
 	}
-	sealed, err := sealTo(s.keys, messages.CommandSecrets{Manifest: secrets, ApplySpec: load.spec})
+	key, err := tunnelKey(d)
+	if err != nil {
+		return messages.Command{}, err
+	}
+	sealed, err := sealTo(s.keys, messages.CommandSecrets{Manifest: secrets, ApplySpec: load.spec, TunnelKey: key})
 	if err != nil {
 		return messages.Command{}, err
 	}

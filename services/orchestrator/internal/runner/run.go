@@ -101,9 +101,10 @@ func (r *run) prepare() error {
 	}
 	r.session = r.Steps.Session(steps.Session{
 		Deployment: r.envelope.Deployment, UID: r.envelope.DeploymentUID, Run: r.envelope.ID,
-		Command: r.command, Manifest: m, Spec: secrets.ApplySpec, Fence: r.fence,
+		Command: r.command, Manifest: m, Spec: secrets.ApplySpec, TunnelKey: secrets.TunnelKey, Fence: r.fence,
 	})
 	r.request = NewRequest(r.envelope.ID, r.command, m)
+	r.request.Tunnel = r.session.Tunnelled()
 	return nil
 }
 
@@ -113,6 +114,7 @@ func NewRequest(id string, c messages.Command, m *manifest.Manifest) workflow.Re
 		Run: id, Verb: c.Verb, Recreate: c.Recreate, ConfigSHA1: c.ConfigSHA1, StemcellSHA1: c.Stemcell.Fingerprint(),
 		DiskMiB: m.Resources.PersistentDisk, Import: c.Import, Orphans: c.Orphans,
 	}
+	_, req.Tunnel = m.Tunnel()
 	if s := c.Stemcell; s != nil {
 		req.StemcellName, req.StemcellVersion, req.StemcellAPI, req.FetchSpec = s.Name, s.Version, s.APIVersion, s.CID != ""
 	}

@@ -35,11 +35,16 @@ type lab struct {
 	director *httptest.Server
 
 	mu    sync.Mutex
-	cloud map[string]string   // cid -> step id of its create
-	made  map[string]int      // effects by step id
-	fail  map[string]string   // method -> message: refused for good
-	gate  map[string]chan any // method -> closed when it may go on
-	asked map[string]int      // agent methods
+	cloud map[string]string          // cid -> step id of its create
+	made  map[string]int             // effects by step id
+	fail  map[string]string          // method -> message: refused for good
+	gate  map[string]chan any        // method -> closed when it may go on
+	deaf  bool                       // agents hear nothing
+	args  map[string]json.RawMessage // of the last step command, by method
+
+	openstack string // more keys of the manifest's section
+	tunnelKey string
+	asked     map[string]int // agent methods
 }
 
 // buses are one node or three.
@@ -53,7 +58,7 @@ func newLabOn(t *testing.T, on buses) *lab {
 	t.Helper()
 	l := &lab{
 		t: t, bus: on, keys: t.TempDir(), cloud: map[string]string{}, made: map[string]int{},
-		fail: map[string]string{}, gate: map[string]chan any{}, asked: map[string]int{},
+		fail: map[string]string{}, gate: map[string]chan any{}, args: map[string]json.RawMessage{}, asked: map[string]int{},
 	}
 	l.conn = l.bus.Connect(t, "lab")
 	l.director = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -156,6 +161,7 @@ func (l *lab) cpi(ctx context.Context, conn *bus.Conn, job *bus.Job) error {
 func (l *lab) effect(e messages.Envelope, c messages.StepCommand) messages.Result {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.args[c.Method] = c.Args
 	result := messages.Result{Status: messages.ResultDone, Method: c.Method, By: "lab"}
 	if why := l.fail[c.Method]; why != "" {
 		delete(l.fail, c.Method)
@@ -205,7 +211,11 @@ func (l *lab) agent(m bus.Msg) {
 	}
 	l.mu.Lock()
 	l.asked[r.Method]++
+	deaf := l.deaf
 	l.mu.Unlock()
+	if deaf {
+		return
+	}
 	var value any = map[string]any{}
 	switch r.Method {
 	case "ping":
@@ -260,7 +270,7 @@ func (l *lab) send(verb messages.Verb, sha string, disk int) string {
 		l.t.Fatal(err)
 	}
 	text := fmt.Sprintf("name: micro\nnetwork: {type: dynamic}\nresources: {persistent_disk: %d}\ncloud:\n  plugin: openstack\n  properties:\n"+
-		"    openstack: {auth_url: 'http://k/v3', username: u, api_key: marker-password}\n    agent: {mbus: 'nats://u:marker-mbus@host:1'}\n", disk)
+		"    openstack: {auth_url: 'http://k/v3', username: u, api_key: marker-password%s}\n    agent: {mbus: 'nats://u:marker-mbus@host:1'}\n", disk, l.openstack)
 	m, err := manifest.Parse("m", []byte(text))
 	if err != nil {
 		l.t.Fatal(err)
@@ -278,7 +288,7 @@ func (l *lab) send(verb messages.Verb, sha string, disk int) string {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	sealed, err := ring.Seal(to, messages.CommandSecrets{Manifest: secrets, ApplySpec: json.RawMessage(spec)})
+	sealed, err := ring.Seal(to, messages.CommandSecrets{Manifest: secrets, ApplySpec: json.RawMessage(spec), TunnelKey: l.tunnelKey})
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -43,6 +43,10 @@ func (x *Session) createVM(ctx context.Context, c Call) (any, error) {
 		AgentID: in.AgentID, Name: in.VMName, StemcellCID: in.StemcellCID, StemcellAPI: in.StemcellAPI,
 		CloudProperties: properties, Networks: x.Manifest.Networks(), Tags: x.tags(c),
 	}
+	if x.Tunnelled() {
+		t, _ := x.Manifest.Tunnel()
+		args.RegistryPort = t.Registry
+	}
 	if d := c.State.Disk; d != nil {
 		args.DiskCIDs = []string{d.CID}
 	}

@@ -47,6 +47,7 @@ type Session struct {
 	Command    messages.Command
 	Manifest   *manifest.Manifest
 	Spec       json.RawMessage // the stemcell's apply spec; nil when it is in the VM
+	TunnelKey  string          // the private key of the tunnel that the manifest wants; "" = none is opened
 
 	// Fence fails when the run is no longer ours: it is asked right before every
 	// request that changes something and is not fenced otherwise.
@@ -54,6 +55,7 @@ type Session struct {
 
 	results *bus.Feed
 	agent   *agent
+	tunnel  *openedTunnel
 
 	uploaded   *render.Archive // what uploadedTo was given
 	uploadedTo *agent
@@ -85,6 +87,7 @@ func handlers() map[string]handler {
 		workflow.StepDetachDisk:       (*Session).detachDisk,
 		workflow.StepDeletePort:       (*Session).deletePort,
 		workflow.StepCheckVM:          (*Session).checkVM,
+		workflow.StepOpenTunnel:       (*Session).openTunnel,
 		workflow.StepWaitAgent:        (*Session).waitAgent,
 		workflow.StepMountDisk:        (*Session).mountDisk,
 		workflow.StepUnmountDisk:      (*Session).unmountDisk,
@@ -114,7 +117,12 @@ func (x *Session) Do(ctx context.Context, c Call) (json.RawMessage, error) {
 		ctx, cancel = context.WithDeadline(ctx, c.Deadline)
 		defer cancel()
 	}
+	ctx, ended := x.through(ctx, c)
+	defer ended()
 	outputs, err := handle(x, ctx, c)
+	if cause := context.Cause(ctx); err != nil && messages.CodeOf(cause) == messages.CodeHostKeyChanged {
+		err = cause
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +146,7 @@ func (x *Session) Close() {
 		x.agent.close()
 		x.agent = nil
 	}
+	x.closeTunnel()
 }
 
 // OnCPI tells whether the CPI carries out a step: its open intents must be

@@ -46,7 +46,7 @@ func placeOf(verb messages.Verb, i messages.StepIntended) place {
 		p.stage = stageImport
 	case i.Step == "delete_vm", i.Step == "check_vm":
 		p.stage = stagePrepare
-	case i.Why != "" && i.Step != messages.MethodCreateStemcell && i.Step != "wait_agent":
+	case i.Why != "" && i.Step != messages.MethodCreateStemcell && i.Step != "open_tunnel" && i.Step != "wait_agent":
 		p.stage, p.group = stagePrepare, ""
 	}
 	return p
@@ -69,6 +69,8 @@ func taskOf(verb messages.Verb, i messages.StepIntended) string {
 		return "Setting VM metadata"
 	case "discover_ip":
 		return "Discovering the address of the VM"
+	case "open_tunnel":
+		return "Opening the SSH tunnel"
 	case "wait_agent":
 		return "Waiting for the agent"
 	case "create_disk":

@@ -21,6 +21,8 @@ type Request struct {
 
 	Orphans []messages.Resource // what a sweep deletes
 
+	Tunnel bool // the VM reads its registry through an SSH tunnel
+
 	DiskMiB        int    // 0: no persistent disk
 	DiskProperties string // compact JSON
 

@@ -64,6 +64,8 @@ func (s *State) vmEffect(intent messages.Intent, outputs json.RawMessage) {
 	case StepDiscoverIP:
 		out := read[messages.DiscoverIPOutputs](outputs)
 		s.VM.IP, s.VM.ServiceIP = out.IP, out.ServiceIP
+	case StepOpenTunnel:
+		s.VM.HostKey = read[messages.OpenTunnelOutputs](outputs).HostKey
 	case StepWaitAgent:
 		s.VM.AgentSeen = true
 	case StepStop:

@@ -32,6 +32,12 @@ func fits(d messages.Disk, r Request) bool {
 // gib rounds up as the cloud does: 4097 MiB and 5120 MiB are the same disk.
 func gib(mib int) int { return (mib + 1023) / 1024 }
 
+// needTunnel wants to meet the sshd of a VM that nobody has spoken to yet: only
+// then is its host key taken as it comes.
+func needTunnel(s State, r Request) bool {
+	return r.Tunnel && s.VM.HostKey == "" && !s.VM.AgentSeen && !s.VM.Running && !s.Run.Done[StepOpenTunnel]
+}
+
 func vmInputs(s State) *messages.StepInputs {
 	return &messages.StepInputs{VMCID: s.VM.CID, VMName: s.VM.Name, AgentID: s.VM.AgentID}
 }

@@ -13,6 +13,7 @@ const (
 	StepCreateVM         = "create_vm"
 	StepSetVMMetadata    = "set_vm_metadata"
 	StepDiscoverIP       = "discover_ip"
+	StepOpenTunnel       = "open_tunnel"
 	StepWaitAgent        = "wait_agent"
 	StepCreateDisk       = "create_disk"
 	StepAttachDisk       = "attach_disk"
@@ -85,6 +86,7 @@ func machineTable() []Row {
 		{StepCreateVM, needVM},
 		{StepSetVMMetadata, onVM(func(s State, _ Request) bool { return !s.VM.MetadataSet })},
 		{StepDiscoverIP, onVM(func(s State, _ Request) bool { return s.VM.IP == "" })},
+		{StepOpenTunnel, onVM(needTunnel)},
 		{StepWaitAgent, onVM(once(StepWaitAgent))},
 
 		// The source of a finished migration goes before another one can begin.
