@@ -25,12 +25,16 @@ func TestRenderedArchiveAndScripts(t *testing.T) {
 	})
 	spec["rendered_templates_archive"] = map[string]string{"sha1": rendered["sha1"], "blobstore_id": rendered["blobstore_id"]}
 	spec["configuration_hash"] = "hash-1"
+	spec["name"], spec["az"] = "web", "z1"
 
 	v.want(v.run("prepare", "", spec), `"prepared"`)
 	if _, err := os.Lstat(filepath.Join(v.base, "jobs", "web")); err == nil {
 		t.Error("prepare has linked the job")
 	}
 	v.want(v.run("apply", "", spec), `"applied"`)
+	for name, want := range map[string]string{"id": "i-1", "az": "z1", "name": "web", "deployment": "micro"} {
+		v.file("instance/"+name, want, 0o644)
+	}
 	v.file("jobs/web/config/web.yml", "version: 1\n", 0o640)
 	v.file("jobs/web/packages/greeting/bin/serve", "", 0)
 	v.want(v.run("run_script", "", "pre-start", map[string]any{"env": map[string]string{"WORD": "hello"}}), `{}`)

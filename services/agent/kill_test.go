@@ -149,7 +149,8 @@ func (v *vm) installed() string {
 		}
 	}
 	files, _ := filepath.Glob(filepath.Join(v.base, "monit", "job", "*"))
-	for _, file := range append(files, filepath.Join(v.base, "bosh", "spec.json")) {
+	names, _ := filepath.Glob(filepath.Join(v.base, "instance", "*"))
+	for _, file := range append(append(files, names...), filepath.Join(v.base, "bosh", "spec.json")) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			v.Fatal(err)

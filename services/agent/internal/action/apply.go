@@ -35,10 +35,7 @@ func apply(ctx context.Context, d *Dispatcher, c call) (any, error) {
 	if s.installs() {
 		return "applied", d.install(ctx, old, s)
 	}
-	if err := home.WriteJSON(jobset.SpecFile(d.o.Home), s.raw); err != nil {
-		return nil, fmt.Errorf("cannot store the spec: %w", err)
-	}
-	return "applied", nil
+	return "applied", jobset.Store(d.o.Home, s.raw)
 }
 
 // prepare unpacks what apply would, and links nothing.

@@ -22,6 +22,7 @@ type spec struct {
 	Deployment    string                     `json:"deployment"`
 	Name          string                     `json:"name"`
 	ID            string                     `json:"id"`
+	AZ            string                     `json:"az"`
 	Index         *int                       `json:"index"`
 	Job           job                        `json:"job"`
 	Packages      map[string]blob            `json:"packages"`
@@ -98,6 +99,9 @@ func parseSpec(data []byte) (spec, error) {
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
 		return s, fmt.Errorf("invalid spec: %w", err)
+	}
+	if s.Rendered != nil && s.Rendered.SHA1+s.Rendered.BlobstoreID+s.Rendered.SignedURL == "" {
+		s.Rendered = nil // create-env's first spec names an archive without saying which
 	}
 	return s, nil
 }

@@ -63,6 +63,9 @@ func TestSpecs(t *testing.T) {
 		"version leads out":   {`{"configuration_hash":{},"packages":{"p":{"name":"p","version":"../..","sha1":"x","blobstore_id":"y"}}}`, "not usable"},
 		"another name":        {`{"configuration_hash":{},"packages":{"p":` + good + `}}`, "is listed as"},
 		"job leads out":       {`{"job":{"name":"../j"}}`, "not usable"},
+		"no archive":          {`{"configuration_hash":"h","rendered_templates_archive":{"sha1":"","blobstore_id":""},"packages":{}}`, ""},
+		"half an archive":     {`{"configuration_hash":"h","rendered_templates_archive":{"sha1":"x","blobstore_id":""}}`, "blobstore_id are needed"},
+		"a job, no archive":   {`{"configuration_hash":"h","rendered_templates_archive":{},"job":{"name":"j","templates":[{"name":"a","version":"1"}]}}`, "sha1, blobstore_id missing"},
 		"a list":              {`[]`, "Hash expected"},
 		"a list as job":       {`{"job":[]}`, "invalid spec"},
 	}

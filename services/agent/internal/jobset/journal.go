@@ -56,8 +56,8 @@ func Recover(dir home.Dir) (undone bool, err error) {
 }
 
 func finish(dir home.Dir, spec json.RawMessage) error {
-	if err := home.WriteJSON(SpecFile(dir), spec); err != nil {
-		return fmt.Errorf("cannot store the spec: %w", err)
+	if err := Store(dir, spec); err != nil {
+		return err
 	}
 	return forget(dir)
 }
