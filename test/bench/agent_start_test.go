@@ -189,13 +189,13 @@ func ticks(t testing.TB, pid int) time.Duration {
 	return time.Duration(sum) * time.Second / perSecond
 }
 
-// One question to each of a thousand agents, or as many as half of the free
-// memory takes.
+// One question to each of a thousand agents, or as many as three quarters of
+// the free memory take.
 func TestAgentCrowd(t *testing.T) {
 	need(t)
 	c := newCrowd(t)
-	const most, each = 1000, 16 << 20
-	n := min(most, int(freeMemory(t)/2/each))
+	const most, each = 1000, 14 << 20
+	n := min(most, int(freeMemory(t)*3/4/each))
 	up := make(chan struct{}, 10*n)
 	var answers atomic.Int64
 	var mu sync.Mutex // guards all
