@@ -17,10 +17,10 @@ const ownCloud = "openstack"
 // openCloud is open for a verb that changes the cloud. A cloud whose CPI serves
 // nowhere is refused before anything is started or asked for.
 func (a *app) openCloud(ctx context.Context, d chosen) (*session, error) {
-	plugin := d.manifest.Cloud.Plugin
-	if plugin != ownCloud && a.bus == "" && stack.Join(folder(d.choice.Deployment)) == nil {
-		return nil, noCPI(plugin, "microbosh brings one for "+ownCloud+" only")
+	if err := a.refuseCloud(d); err != nil {
+		return nil, err
 	}
+	plugin := d.manifest.Cloud.Plugin
 	s, err := a.open(ctx, folder(d.choice.Deployment), false)
 	if err != nil || plugin == ownCloud {
 		return s, err
@@ -30,6 +30,15 @@ func (a *app) openCloud(ctx context.Context, d chosen) (*session, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// refuseCloud refuses a cloud whose CPI would have to come with the command.
+func (a *app) refuseCloud(d chosen) error {
+	plugin := d.manifest.Cloud.Plugin
+	if plugin != ownCloud && a.bus == "" && stack.Join(folder(d.choice.Deployment)) == nil {
+		return noCPI(plugin, "microbosh brings one for "+ownCloud+" only")
+	}
+	return nil
 }
 
 // serves refuses a cloud that no CPI on the bus answers for. What else may be

@@ -88,6 +88,7 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 	if err != nil {
 		return err
 	}
+	a.warnNoDisk(d)
 	desc := a.describe(d, x.state)
 	var load stemcellLoad
 	if x.state.Exists() && !a.yes { // what would be lost is shown before the question
@@ -194,6 +195,13 @@ func (a *app) verb(d chosen, s workflow.State, f deployFlags) (messages.Verb, st
 			WithHint("set resources.persistent_disk to a size in MiB")
 	}
 	return messages.VerbCreate, "Deploying new micro BOSH instance", nil
+}
+
+// warnNoDisk says what it means to ask for no persistent disk.
+func (a *app) warnNoDisk(d chosen) {
+	if r := d.manifest.Resources; r.HasPersistentDisk && r.PersistentDisk == 0 {
+		a.ui.Say("microbosh: resources.persistent_disk is 0: what the jobs keep is lost with the VM")
+	}
 }
 
 // warn shows what an update would destroy, and what of it stays.

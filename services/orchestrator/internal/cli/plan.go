@@ -50,10 +50,14 @@ func (a *app) plan(ctx context.Context, arg string, recreate bool) error {
 	if arg, err = stemcellOf(d, arg); err != nil {
 		return err
 	}
+	if err := a.refuseCloud(d); err != nil {
+		return err
+	}
 	load, err := a.openStemcell(ctx, arg)
 	if err != nil {
 		return err
 	}
+	a.warnNoDisk(d)
 	x, seen, err := a.survey(ctx, d)
 	if err != nil {
 		return interruptedOr(ctx, err)
@@ -100,6 +104,11 @@ func (a *app) survey(ctx context.Context, d chosen) (sight, plan.Seen, error) {
 		return sight{}, plan.Seen{}, err
 	}
 	defer s.close()
+	if plugin := d.manifest.Cloud.Plugin; plugin != ownCloud {
+		if err := s.serves(ctx, plugin); err != nil {
+			return sight{}, plan.Seen{}, err
+		}
+	}
 	x, err := lookWith(ctx, s, d)
 	if err != nil {
 		return sight{}, plan.Seen{}, err
