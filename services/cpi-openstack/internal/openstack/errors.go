@@ -16,6 +16,8 @@ import (
 
 const quotaHint = "free something in the project or have its quota raised, then run the same command again"
 
+const fullHint = "the cloud's image store is full: delete images that nobody needs or ask its operator for room, then run the same command again"
+
 // effect says whether a request that got no clear answer may have changed
 // something.
 type effect bool
@@ -27,6 +29,10 @@ const (
 
 var (
 	quotaPattern = regexp.MustCompile(`(?i)quota|exceed|limit`)
+
+	// Glance answers 413 with "Image storage media is full" (its
+	// api/v2/image_data.py), which no repeat changes.
+	fullPattern = regexp.MustCompile(`(?i)storage media|disk space`)
 
 	// Nova and Octavia refuse this way while something else is being done to a
 	// server or a load balancer.
@@ -80,6 +86,9 @@ func classifyAnswer(doing string, e effect, answer gophercloud.ErrUnexpectedResp
 	case http.StatusForbidden, http.StatusRequestEntityTooLarge:
 		if quotaPattern.MatchString(why) {
 			return fail(messages.CodeCloudQuota, quotaHint)
+		}
+		if fullPattern.MatchString(why) {
+			return fail(messages.CodeCloudQuota, fullHint)
 		}
 		if answer.Actual == http.StatusForbidden {
 			return fail(messages.CodeCloudAuth, "the user lacks the role for this; ask the cloud's operator")

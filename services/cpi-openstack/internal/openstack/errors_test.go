@@ -36,6 +36,7 @@ func TestClassify(t *testing.T) {
 		{"quota", answer(403, `{"forbidden":{"message":"Quota exceeded for cores"}}`), writes, messages.CodeCloudQuota, "cores"},
 		{"volume quota", answer(413, `{"overLimit":{"message":"VolumeLimitExceeded: Maximum number of volumes allowed (10) exceeded"}}`), writes, messages.CodeCloudQuota, "(10)"},
 		{"port quota", answer(409, `{"NeutronError":{"message":"Quota exceeded for resources: ['port']."}}`), writes, messages.CodeCloudQuota, "port"},
+		{"no room in Glance", answer(413, `<html><body><h1>413 Request Entity Too Large</h1>Image storage media is full: There is not enough disk space on the image storage media.</body></html>`), writes, messages.CodeCloudQuota, "storage media is full"},
 		{"too large for now", answer(413, `{"overLimit":{"message":"slow down"}}`), writes, messages.CodeCloudTransient, "slow"},
 		{"rate", answer(429, ``), writes, messages.CodeCloudTransient, "Too Many Requests"},
 		{"missing", answer(404, `<html>not here</html>`), reads, messages.CodeCloudNotFound, "not here"},

@@ -110,7 +110,7 @@ func (u *upload) open(context.Context) error {
 	}
 	if ref.Path == "" || ref.Host != daemon.HostID() {
 		return messages.Errorf(messages.CodeStemcellMissing, "the stemcell lies on another host than the CPI").
-			WithHint("deploy from the CPI's host, or name an image that the cloud already has")
+			WithHint("deploy from the CPI's host, name the stemcell by a URL that the CPI can reach, or an image that the cloud already has")
 	}
 	u.step.Progress("verifying the stemcell", 0, ref.Size)
 	read := stemcell.Open
