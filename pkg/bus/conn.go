@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 // MaxReconnectPause is the longest pause between two tries to reconnect: after
@@ -88,7 +89,7 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 			return nil, messages.Errorf(messages.CodeBusDenied, "the bus at %s refuses %s: %w", safeURL(o.URL), identity(o), err).
 				WithHint("check that the key, password or certificate belongs to this bus; the bus's own folder holds them under keys/, and `microbosh rotate tls` makes certificates anew")
 		}
-		if !pauseFor(waitCtx, pause) {
+		if poll.Pause(waitCtx, pause) != nil {
 			return nil, messages.Errorf(messages.CodeBusUnreachable, "no bus answers at %s (as %s): %w", safeURL(o.URL), identity(o), err).
 				WithHint("check that the bus runs there and that this host may reach it")
 		}
@@ -255,16 +256,4 @@ func safeURL(list string) string {
 		parts[i] = u.String()
 	}
 	return strings.Join(parts, ",")
-}
-
-// pauseFor waits; false when ctx ended first.
-func pauseFor(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 // Outcomes that programs branch on.
@@ -117,7 +118,7 @@ func (c *Conn) retry(ctx context.Context, what string, try func(context.Context)
 		case !isTransient(err):
 			return err
 		}
-		if !pauseFor(ctx, pause) {
+		if poll.Pause(ctx, pause) != nil {
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return context.Cause(ctx)
 			}

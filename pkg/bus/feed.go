@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 // Start says where a Feed begins. The zero value is the first message.
@@ -99,7 +100,7 @@ func (f *Feed) Next(ctx context.Context) (Msg, error) {
 			continue // renewed after a reconnect
 		}
 		f.c.log.Debug().Err(err).Str("stream", f.stream).Msg("feed interrupted")
-		if !pauseFor(ctx, pause) {
+		if poll.Pause(ctx, pause) != nil {
 			return Msg{}, context.Cause(ctx)
 		}
 		pause = min(2*pause, time.Second)

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 const (
@@ -83,7 +84,7 @@ func (w *worker) take(ctx context.Context) error {
 		}
 		w.c.log.WithLevel(level).Err(err).Str("stream", w.consumer.Stream).Str("durable", w.consumer.Durable).Msg("work queue interrupted")
 		level = zerolog.DebugLevel // told once, until it works again
-		if !pauseFor(ctx, pause) {
+		if poll.Pause(ctx, pause) != nil {
 			return nil
 		}
 		pause = min(2*pause, time.Second)

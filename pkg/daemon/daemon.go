@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -115,6 +116,12 @@ func HostID() string {
 	name, _ := os.Hostname()
 	sum := sha256.Sum256([]byte("microbosh host\n" + strings.TrimSpace(string(id)) + "\n" + name))
 	return hex.EncodeToString(sum[:8])
+}
+
+// RegistryFile is where the registry tells the other programs of its host where
+// it is: beside the folder of keys that they share.
+func RegistryFile(keys string) string {
+	return filepath.Join(filepath.Dir(filepath.Clean(keys)), "registry.json")
 }
 
 // Source names this process in envelopes: <program>/<host>-<pid>.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 const (
@@ -160,14 +161,7 @@ func (w *web) pause(err error) error {
 		return err
 	}
 	most := firstBreak << w.breaks
-	timer := time.NewTimer(most/2 + time.Duration(rand.Int64N(int64(most)/2)))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-w.ctx.Done():
-		return w.ctx.Err()
-	}
+	return poll.Pause(w.ctx, most/2+time.Duration(rand.Int64N(int64(most)/2)))
 }
 
 func (w *web) failed(passes bool, cause error) error {

@@ -55,7 +55,7 @@ func parse(args []string, out io.Writer) (options, error) {
 		return o, errors.New("--settle must be above 0")
 	}
 	if o.registry == "" {
-		o.registry = filepath.Join(filepath.Dir(filepath.Clean(o.keys)), "registry.json")
+		o.registry = daemon.RegistryFile(o.keys)
 	}
 	return o, nil
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/microbosh/microbosh/pkg/bus"
+	"github.com/microbosh/microbosh/pkg/poll"
 	"github.com/microbosh/microbosh/services/agent/internal/action"
 	"github.com/microbosh/microbosh/services/agent/internal/blobstore"
 	"github.com/microbosh/microbosh/services/agent/internal/bootstrap"
@@ -144,7 +145,7 @@ func serve(ctx context.Context, c Config, boot bootstrap.State, crypt *mbus.Cryp
 			return nil
 		}
 		log.Warn().AnErr("err", err).Dur("pause", longestPause).Msg("the bus does not let the agent listen yet")
-		if !pause(ctx, longestPause) {
+		if poll.Pause(ctx, longestPause) != nil {
 			return nil
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/microbosh/microbosh/pkg/bus"
+	"github.com/microbosh/microbosh/pkg/poll"
 	"github.com/microbosh/microbosh/services/agent/internal/bootstrap"
 	"github.com/microbosh/microbosh/services/agent/internal/mbus"
 )
@@ -50,21 +51,9 @@ func connect(ctx context.Context, agentID string, m bootstrap.Mbus, log zerolog.
 			return nil, nil
 		}
 		log.Warn().AnErr("err", err).Dur("pause", wait).Msg("the bus does not take the agent in yet")
-		if !pause(ctx, wait) {
+		if poll.Pause(ctx, wait) != nil {
 			return nil, nil
 		}
-	}
-}
-
-// pause waits; false when ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

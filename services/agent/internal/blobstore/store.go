@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 	"github.com/microbosh/microbosh/services/agent/internal/home"
 )
 
@@ -108,7 +109,7 @@ func (b *Blobs) Fetch(ctx context.Context, from Source) (*File, error) {
 	}
 	var failed error
 	for try := range tries {
-		if try > 0 && !rest(ctx, b.retries) {
+		if try > 0 && poll.Pause(ctx, b.retries) != nil {
 			break
 		}
 		file, err := b.fetch(ctx, from)
@@ -187,7 +188,7 @@ func (b *Blobs) Create(ctx context.Context, path string) (id string, err error) 
 	defer file.Close()
 	id = newID()
 	for try := range tries {
-		if try > 0 && !rest(ctx, b.retries) {
+		if try > 0 && poll.Pause(ctx, b.retries) != nil {
 			break
 		}
 		if _, err = file.Seek(0, io.SeekStart); err != nil {
@@ -215,16 +216,4 @@ func copyBounded(to io.Writer, from io.Reader, limit int64) error {
 		return fmt.Errorf("it has more than %d bytes", limit)
 	}
 	return err
-}
-
-// rest waits; false when ctx ended.
-func rest(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

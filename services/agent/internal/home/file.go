@@ -128,8 +128,9 @@ func SyncTree(dir string) error {
 	return unix.Syncfs(int(d.Fd()))
 }
 
-// Symlink makes path a symlink to target, in a folder that is open to jobs, whatever link it was before, in one
-// step, durably. A folder or file at path is left alone and is an error.
+// Symlink makes path a symlink to target, whatever link it was before, in one
+// step, durably. A folder or file at path is left alone and is an error; the
+// folder that path lies in is made, open to jobs, when it is not there.
 func Symlink(target, path string) error {
 	if now, err := os.Readlink(path); err == nil && now == target {
 		return nil

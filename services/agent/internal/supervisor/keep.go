@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/microbosh/microbosh/pkg/poll"
 	"github.com/microbosh/microbosh/services/agent/internal/watch"
 )
 
@@ -76,7 +77,7 @@ func (b *Builtin) keeper(ctx context.Context, u *unit, begin chan<- error) {
 				outcome(err)
 				taken = false
 				failures++
-				if !pause(ctx, pauseAfter(failures)) {
+				if poll.Pause(ctx, pauseAfter(failures)) != nil {
 					return
 				}
 				continue
@@ -103,7 +104,7 @@ func (b *Builtin) keeper(ctx context.Context, u *unit, begin chan<- error) {
 			continue
 		}
 		b.gone(u, "process is not running")
-		if !pause(ctx, pauseAfter(failures)) {
+		if poll.Pause(ctx, pauseAfter(failures)) != nil {
 			return
 		}
 		failures++
@@ -198,16 +199,4 @@ func pauseAfter(failures int) time.Duration {
 		return 0
 	}
 	return min(firstPause<<min(failures-1, 10), longestWait)
-}
-
-// pause waits; false when ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/microbosh/microbosh/pkg/poll"
 	"github.com/microbosh/microbosh/services/agent/internal/home"
 )
 
@@ -257,7 +258,7 @@ func (m *Monit) Run(ctx context.Context) error {
 			failures = 0
 		}
 		m.o.Log.Warn().AnErr("err", err).Msg("monit ended and is started again")
-		if !pause(ctx, pauseAfter(failures+1)) {
+		if poll.Pause(ctx, pauseAfter(failures+1)) != nil {
 			return nil
 		}
 	}

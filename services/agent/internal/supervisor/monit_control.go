@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 // monit tells nothing by itself, so it is asked: often while something is
@@ -29,7 +31,7 @@ func (m *Monit) until(ctx context.Context, limit time.Duration, what string, so 
 		if err == nil && so(s) {
 			return nil
 		}
-		if !pause(ctx, askPause) {
+		if poll.Pause(ctx, askPause) != nil {
 			return context.Cause(ctx)
 		}
 	}
@@ -139,7 +141,7 @@ func (m *Monit) act(ctx context.Context, name, action string) error {
 	const tries = 20
 	var err error
 	for range tries {
-		if err = m.api.act(ctx, name, action); err == nil || !pause(ctx, askPause) {
+		if err = m.api.act(ctx, name, action); err == nil || poll.Pause(ctx, askPause) != nil {
 			return err
 		}
 	}
@@ -232,7 +234,7 @@ func (m *Monit) Unmonitor(ctx context.Context) error {
 
 // watch tells what changes, until ctx ends.
 func (m *Monit) watch(ctx context.Context) {
-	for pause(ctx, m.o.Cycle) {
+	for poll.Pause(ctx, m.o.Cycle) == nil {
 		m.look(ctx)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 	"github.com/microbosh/microbosh/services/cpi-openstack/internal/ledger"
 )
 
@@ -86,7 +87,7 @@ func (s *Step) attempt(ctx context.Context, method Method, known bool) (any, err
 		last = err
 		s.Log.Warn().Err(err).Int("attempt", turn+1).Msg("trying again")
 		s.Progress("trying again: "+err.Error(), 0, 0)
-		if Pause(ctx, pauseAfter(err, turn)) != nil {
+		if poll.Pause(ctx, pauseAfter(err, turn)) != nil {
 			return nil, err
 		}
 	}

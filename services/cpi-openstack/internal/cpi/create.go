@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 // postTimeout bounds one create request. It must end well within the default
@@ -58,7 +59,7 @@ func (s *Step) Create(ctx context.Context, m Maker) (string, error) {
 		}
 		if (!m.Fenced || s.settling) && time.Now().Before(s.window) {
 			s.Progress("looking for what an earlier request made", 0, 0)
-			if err := Pause(ctx, pollPause(turn, time.Until(s.window))); err != nil {
+			if err := poll.Pause(ctx, pollPause(turn, time.Until(s.window))); err != nil {
 				return "", err
 			}
 			continue
@@ -102,14 +103,14 @@ func (s *Step) post(ctx context.Context, m Maker) (string, error) {
 		s.Log.Warn().Err(err).Int("attempt", s.entry.Result().Attempt).Msg("nobody knows whether the create took effect; looking for it")
 		s.window = time.Now().Add(s.worker.Settle)
 		if m.Fenced {
-			return "", Pause(ctx, jitter(s.entry.Result().Attempt))
+			return "", poll.Pause(ctx, jitter(s.entry.Result().Attempt))
 		}
 		return "", nil
 	}
 	s.window = before // it surely had no effect
 	if m.Fenced && messages.CodeOf(err) == messages.CodeCloudConflict && time.Now().Before(before) {
 		// An earlier request made it, and it may only be hidden still.
-		return "", Pause(ctx, pollPause(s.entry.Result().Attempt, time.Until(before)))
+		return "", poll.Pause(ctx, pollPause(s.entry.Result().Attempt, time.Until(before)))
 	}
 	return "", s.refused(ctx, m, err)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/microbosh/microbosh/pkg/bus/bustest"
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 	"github.com/microbosh/microbosh/services/cpi-openstack/internal/cpi"
 )
 
@@ -177,7 +178,7 @@ func TestLongStepIsHeld(t *testing.T) {
 			runs := make(chan struct{}, 10)
 			long := map[string]cpi.Method{tc.method: {Creates: tc.creates, Run: func(ctx context.Context, _ *cpi.Step) (any, error) {
 				runs <- struct{}{}
-				return nil, cpi.Pause(ctx, 5*messages.AckWait/2)
+				return nil, poll.Pause(ctx, 5*messages.AckWait/2)
 			}}}
 			w.start(time.Second, long)
 			w.start(time.Second, long)

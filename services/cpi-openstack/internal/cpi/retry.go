@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 const (
@@ -53,18 +54,6 @@ func pollPause(turn int, left time.Duration) time.Duration {
 	return max(min(50*time.Millisecond<<min(turn, 6), left), time.Millisecond)
 }
 
-// Pause waits, or ends with ctx.
-func Pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // Await looks until ready says that it is so, with pauses that grow to longest.
 func Await(ctx context.Context, longest time.Duration, ready func(context.Context) (bool, error)) error {
 	for turn := 0; ; turn++ {
@@ -72,7 +61,7 @@ func Await(ctx context.Context, longest time.Duration, ready func(context.Contex
 		if ok || err != nil {
 			return err
 		}
-		if err := Pause(ctx, pollPause(turn, longest)); err != nil {
+		if err := poll.Pause(ctx, pollPause(turn, longest)); err != nil {
 			return err
 		}
 	}

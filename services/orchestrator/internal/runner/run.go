@@ -104,7 +104,7 @@ func (r *run) prepare() error {
 		Command: r.command, Manifest: m, Spec: secrets.ApplySpec, TunnelKey: secrets.TunnelKey, Fence: r.fence,
 	})
 	r.request = NewRequest(r.envelope.ID, r.command, m)
-	r.request.Tunnel = r.session.Tunnelled()
+	r.request.Tunnel = r.session.Tunnelled() // wanted, and its key came along
 	return nil
 }
 

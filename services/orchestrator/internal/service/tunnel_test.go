@@ -1,11 +1,8 @@
 package service_test
 
 import (
-	"crypto/ed25519"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/crypto/ssh"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/tunnel/tunneltest"
@@ -35,10 +30,10 @@ type walled struct {
 
 func newWalled(t *testing.T) *walled {
 	t.Helper()
-	w := &walled{lab: newLab(t), port: freePort(t)}
-	w.private, w.public = keyPair(t)
-	w.host, w.known = keyPair(t)
-	ssh := freePort(t)
+	w := &walled{lab: newLab(t), port: tunneltest.FreePort(t)}
+	w.private, w.public = tunneltest.KeyPair(t)
+	w.host, w.known = tunneltest.KeyPair(t)
+	ssh := tunneltest.FreePort(t)
 	w.sshd = fmt.Sprintf("127.0.0.1:%d", ssh)
 	w.registry = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		w.mu.Lock()
@@ -67,33 +62,6 @@ func (w *walled) readSettings() {
 			return
 		}
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-func keyPair(t *testing.T) (private, public string) {
-	t.Helper()
-	_, secret, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(secret, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(block)), strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
 }
 
 // A VM that reaches nothing comes up through the tunnel, also when the process
@@ -166,7 +134,7 @@ func TestTunnelToAnotherHost(t *testing.T) {
 			end()
 			end = nil
 			stop()
-			other, _ := keyPair(t)
+			other, _ := tunneltest.KeyPair(t)
 			tunneltest.Serve(t, w.sshd, other, w.public)
 			w.orchestrator()
 		}

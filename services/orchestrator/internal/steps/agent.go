@@ -11,6 +11,7 @@ import (
 
 	"github.com/microbosh/microbosh/pkg/manifest"
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 // taskWait is how long an agent of ours holds get_task before it says that the
@@ -167,7 +168,7 @@ func (x *Session) converse(ctx context.Context, a *agent, request messages.Agent
 		if !errors.As(err, &refused) || !refused.lost() {
 			return value, err
 		}
-		if err := wait(ctx, pause); err != nil { // an agent that keeps failing is not pressed
+		if err := poll.Pause(ctx, pause); err != nil { // an agent that keeps failing is not pressed
 			return nil, err
 		}
 	}
@@ -208,21 +209,9 @@ func (x *Session) follow(ctx context.Context, a *agent, task string) (json.RawMe
 		if time.Since(asked) > taskWait/2 {
 			continue // it waited
 		}
-		if err := wait(ctx, pause); err != nil {
+		if err := poll.Pause(ctx, pause); err != nil {
 			return nil, err
 		}
-	}
-}
-
-// wait is the pause of a poll.
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

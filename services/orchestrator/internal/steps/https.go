@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 // maxReply bounds an agent's answer over HTTPS.
@@ -79,7 +80,7 @@ func (h *httpsAgent) send(ctx context.Context, request messages.AgentRequest) (m
 			h.tell(why)
 			told = why
 		}
-		if err := wait(ctx, pause); err != nil {
+		if err := poll.Pause(ctx, pause); err != nil {
 			return messages.AgentReply{}, unreached{err, why}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/microbosh/microbosh/pkg/erb"
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 	"github.com/microbosh/microbosh/pkg/stemcell"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/render"
 )
@@ -209,7 +210,7 @@ func (h *httpsAgent) blobRequest(ctx context.Context, method, id string, data []
 		if err == nil {
 			return resp, nil
 		}
-		if err := wait(ctx, pause); err != nil {
+		if err := poll.Pause(ctx, pause); err != nil {
 			return nil, err
 		}
 	}

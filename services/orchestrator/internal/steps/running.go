@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 // runningWait is how long jobs may take until they run, as long as today's
@@ -54,7 +55,7 @@ func (x *Session) awaitRunning(ctx context.Context, c Call) error {
 			return nil
 		}
 		if err == nil {
-			err = wait(ctx, pause)
+			err = poll.Pause(ctx, pause)
 			if err == nil {
 				continue
 			}

@@ -9,10 +9,10 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
+	"github.com/microbosh/microbosh/pkg/daemon"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/tunnel"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/workflow"
@@ -153,7 +153,7 @@ func (x *Session) tunnelOptions(c Call) (tunnel.Options, error) {
 // dialRegistry connects to the registry where it says that it is. Its file is
 // read anew each time: the registry may have moved.
 func (s *Steps) dialRegistry(ctx context.Context) (net.Conn, error) {
-	file := filepath.Join(filepath.Dir(filepath.Clean(s.Keys)), "registry.json")
+	file := daemon.RegistryFile(s.Keys)
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("cannot find the registry: %w", err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/render"
 )
 
@@ -164,7 +165,7 @@ func (x *Session) waitDirector(ctx context.Context, c Call) (any, error) {
 			return info, nil
 		}
 		x.Log.Debug().Err(err).Str("step", c.Intent.StepID).Msg("director not ready")
-		if wait(ctx, pause) != nil {
+		if poll.Pause(ctx, pause) != nil {
 			return nil, messages.Errorf(messages.CodeDirectorTimeout, "Unable to connect to Bosh Director. Retry manually or check logs for more details. (%s/info: %v)", target, err).
 				WithHint("ask the agent with `microbosh agent get_state` whether its jobs run")
 		}

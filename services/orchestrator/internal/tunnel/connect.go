@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 // Waits of one connection. An sshd that just started may take a while for its
@@ -67,7 +68,7 @@ func Meet(ctx context.Context, o Options) (string, error) {
 			last = err
 			o.tell(err)
 		}
-		if wait(ctx, pause) != nil {
+		if poll.Pause(ctx, pause) != nil {
 			return "", last
 		}
 	}
@@ -124,15 +125,4 @@ func preferring(key ssh.PublicKey) []string {
 		}
 	}
 	return own
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -2,8 +2,6 @@ package tunnel_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -16,28 +14,8 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/microbosh/microbosh/services/orchestrator/internal/tunnel/tunneltest"
 )
-
-// key is a key pair: PEM and authorized_keys.
-func key(t *testing.T) (private, public string) {
-	t.Helper()
-	_, secret, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(secret, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(block)), string(ssh.MarshalAuthorizedKey(signer.PublicKey()))
-}
 
 // server is an sshd that can be ended and started again.
 type server interface {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/microbosh/microbosh/pkg/messages"
+	"github.com/microbosh/microbosh/pkg/poll"
 )
 
 const (
@@ -74,7 +75,7 @@ func (t *Tunnel) keep() {
 			return
 		}
 		t.o.tell(err)
-		_ = wait(t.ctx, pause)
+		_ = poll.Pause(t.ctx, pause)
 	}
 }
 
@@ -127,7 +128,7 @@ func (t *Tunnel) serve(client *ssh.Client) error {
 
 // alive closes a connection at whose other end nobody answers.
 func alive(ctx context.Context, client *ssh.Client) {
-	for wait(ctx, beat) == nil {
+	for poll.Pause(ctx, beat) == nil {
 		late := time.AfterFunc(patience, func() { client.Close() })
 		_, _, err := client.SendRequest("keepalive@openssh.com", true, nil)
 		late.Stop()

@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,18 +16,8 @@ import (
 
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/services/orchestrator/internal/tunnel"
+	"github.com/microbosh/microbosh/services/orchestrator/internal/tunnel/tunneltest"
 )
-
-// free is a port of the loopback address that nobody has.
-func free(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 func await[T any](t *testing.T, what string, from <-chan T) T {
 	t.Helper()
@@ -44,13 +33,13 @@ func await[T any](t *testing.T, what string, from <-chan T) T {
 func onBoth(t *testing.T, test func(t *testing.T, s server, private string)) {
 	t.Run("a server of the library", func(t *testing.T) {
 		t.Parallel()
-		private, public := key(t)
+		private, public := tunneltest.KeyPair(t)
 		test(t, ours{public}, private)
 	})
 	t.Run("OpenSSH", func(t *testing.T) {
 		t.Parallel()
 		haveOpenSSH(t)
-		private, public := key(t)
+		private, public := tunneltest.KeyPair(t)
 		test(t, openssh{public}, private)
 	})
 }
@@ -60,13 +49,13 @@ func TestTunnel(t *testing.T) {
 	onBoth(t, func(t *testing.T, s server, private string) {
 		registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "settings of "+r.URL.Path) }))
 		t.Cleanup(registry.Close)
-		address := fmt.Sprintf("127.0.0.1:%d", free(t))
+		address := fmt.Sprintf("127.0.0.1:%d", tunneltest.FreePort(t))
 		opened, refused := make(chan bool, 8), make(chan error, 1)
 		o := tunnel.Options{
-			Address: address, User: s.user(t), Key: private, Port: free(t),
+			Address: address, User: s.user(t), Key: private, Port: tunneltest.FreePort(t),
 			Registry: dial(registry.Listener.Addr().String()), Opened: func() { opened <- true },
 		}
-		host, public := key(t)
+		host, public := tunneltest.KeyPair(t)
 		met := make(chan string, 1)
 		waiting := make(chan error, 64)
 		first := o
@@ -113,7 +102,7 @@ func TestTunnel(t *testing.T) {
 		ask()
 
 		stop()
-		other, _ := key(t)
+		other, _ := tunneltest.KeyPair(t)
 		stop = s.start(t, address, other)
 		if err := await(t, "a refusal", refused); messages.CodeOf(err) != messages.CodeHostKeyChanged {
 			t.Errorf("another host key: %v", err)
@@ -124,9 +113,9 @@ func TestTunnel(t *testing.T) {
 func TestMeetSaysWhyNot(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s server, _ string) {
-		address := fmt.Sprintf("127.0.0.1:%d", free(t))
-		host, _ := key(t)
-		stranger, _ := key(t)
+		address := fmt.Sprintf("127.0.0.1:%d", tunneltest.FreePort(t))
+		host, _ := tunneltest.KeyPair(t)
+		stranger, _ := tunneltest.KeyPair(t)
 		t.Cleanup(s.start(t, address, host))
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -143,7 +132,7 @@ func TestMeetSaysWhyNot(t *testing.T) {
 
 func TestCheckKey(t *testing.T) {
 	t.Parallel()
-	private, public := key(t)
+	private, public := tunneltest.KeyPair(t)
 	_, secret, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)

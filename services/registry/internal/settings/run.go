@@ -118,7 +118,7 @@ func Run(ctx context.Context, o Options) error {
 				return nil
 			}
 		}
-		file := filepath.Join(filepath.Dir(filepath.Clean(o.Keys)), "registry.json")
+		file := daemon.RegistryFile(o.Keys)
 		if o.Advertise == "" || !told(file, url) { // a control plane's folder tells it for good
 			if err := writeEndpoint(file, url); err != nil {
 				return err
