@@ -35,6 +35,10 @@ type NATS struct {
 	o     NATSOptions
 	slots chan struct{}
 
+	// sending is held from the moment that an encrypted answer gets its sequence
+	// number until it is published: whoever asked drops what comes out of order.
+	sending sync.Mutex
+
 	mu      sync.Mutex // guards closed, and that answers grows only before it
 	closed  bool
 	answers sync.WaitGroup
@@ -120,6 +124,8 @@ func (n *NATS) reply(req messages.AgentRequest, session string, reply messages.A
 	}
 	body, err := Encode(reply, limit), error(nil)
 	if n.o.Crypt != nil {
+		n.sending.Lock()
+		defer n.sending.Unlock()
 		body, err = n.o.Crypt.Seal(session, body)
 	}
 	if err == nil {
