@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -200,10 +201,19 @@ func (d *director) once(agentID, method string, args []any) (reply messages.Agen
 	if err != nil {
 		d.Fatal(err)
 	}
-	if err := d.conn.Publish(messages.AgentSubject(agentID), body); err != nil {
-		d.Fatal(err)
+	// As the Director does, get_task is asked again, at most four times: an agent
+	// that starts anew after update_settings hears nothing for a moment.
+	tries, patience := 1, time.Minute
+	if method == "get_task" {
+		tries, patience = 5, 15*time.Second // it answers within 10 s when it hears
 	}
-	m, err := answers.NextMsg(time.Minute)
+	var m *nats.Msg
+	for err = nats.ErrTimeout; errors.Is(err, nats.ErrTimeout) && tries > 0; tries-- {
+		if err := d.conn.Publish(messages.AgentSubject(agentID), body); err != nil {
+			d.Fatal(err)
+		}
+		m, err = answers.NextMsg(patience)
+	}
 	if err != nil {
 		d.Fatalf("%s: %v", method, err)
 	}
