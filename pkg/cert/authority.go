@@ -14,9 +14,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
-
-	"github.com/google/renameio/v2"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -29,14 +28,10 @@ const (
 	slack         = 5 * time.Minute
 )
 
-const maxFile = 64 * 1024
-
-// Pair is a certificate and its key, PEM.
-type Pair struct{ Certificate, Key []byte }
-
 // Authority signs.
 type Authority struct {
 	pem    []byte
+	bridge []byte // its key certified by its predecessor, PEM; nil for the first
 	parsed *x509.Certificate
 	key    *ecdsa.PrivateKey
 }
@@ -55,7 +50,8 @@ func NewAuthority(name string, now time.Time) (*Authority, []byte, error) {
 	}
 	template := &x509.Certificate{
 		Subject: subject(name), NotBefore: now.Add(-slack), NotAfter: now.Add(AuthorityLife),
-		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		// One authority may stand below it: its successor, see Line.
+		IsCA: true, BasicConstraintsValid: true, MaxPathLen: 1, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	der, err := sign(template, template, &key.PublicKey, key)
 	if err != nil {
@@ -72,16 +68,25 @@ func NewAuthority(name string, now time.Time) (*Authority, []byte, error) {
 	return &Authority{pem: encode("CERTIFICATE", der), parsed: parsed, key: key}, private, nil
 }
 
-// OpenAuthority reads <dir>/<name>.pem and .key. The error is fs.ErrNotExist when
-// there are none.
+// OpenAuthority reads <dir>/<name>.key and .pem. The error is fs.ErrNotExist when
+// there is no key.
 func OpenAuthority(dir, name string) (*Authority, error) {
 	pair, err := Read(dir, name)
 	if err != nil {
 		return nil, err
 	}
-	bad := messages.Errorf(messages.CodeStateInvalid, "%s.pem and .key in %s are no certificate authority", name, dir).
-		WithHint("restore both files from where they were copied")
-	parsed, err := Parse(pair.Certificate)
+	if said, err := readFile(filepath.Join(dir, name+".pem")); err == nil {
+		if _, err := Parse(said); err != nil { // not merely of before a rotation
+			return nil, notAuthority(dir, name)
+		}
+	}
+	return authority(dir, name, pair)
+}
+
+func authority(dir, name string, pair Pair) (*Authority, error) {
+	bad := notAuthority(dir, name)
+	own, bridge := first(pair.Certificate)
+	parsed, err := Parse(own)
 	if err != nil || !parsed.IsCA {
 		return nil, bad
 	}
@@ -93,18 +98,30 @@ func OpenAuthority(dir, name string) (*Authority, error) {
 	if err != nil {
 		return nil, bad
 	}
-	own, ok := key.(*ecdsa.PrivateKey)
-	if !ok || !own.PublicKey.Equal(parsed.PublicKey) {
+	private, ok := key.(*ecdsa.PrivateKey)
+	if !ok || !private.PublicKey.Equal(parsed.PublicKey) {
 		return nil, bad
 	}
-	return &Authority{pem: pair.Certificate, parsed: parsed, key: own}, nil
+	return &Authority{pem: own, bridge: bridge, parsed: parsed, key: private}, nil
 }
 
-// EnsureAuthority reads an authority, and makes it when it is missing.
+func notAuthority(dir, name string) error {
+	return messages.Errorf(messages.CodeStateInvalid, "%s.pem and .key in %s are no certificate authority", name, dir).
+		WithHint("restore both files from where they were copied")
+}
+
+// EnsureAuthority reads an authority, and makes it when it was never there.
 func EnsureAuthority(dir, name string, now time.Time) (*Authority, error) {
 	a, err := OpenAuthority(dir, name)
+	if err == nil {
+		return a, repair(dir, name, a.chain())
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return a, err
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, name+".pem")); err == nil { // Write leaves the key first
+		return nil, messages.Errorf(messages.CodeStateInvalid, "%s holds %s.pem, but not its key %s.key", dir, name, name).
+			WithHint("restore the key from where it was copied: another authority would lock out what this one signed")
 	}
 	a, key, err := NewAuthority("microbosh "+name, now)
 	if err != nil {
@@ -113,8 +130,30 @@ func EnsureAuthority(dir, name string, now time.Time) (*Authority, error) {
 	return a, Write(dir, name, Pair{a.pem, key})
 }
 
+// certify signs another authority's key, so that who trusts only this one
+// accepts what the other signed.
+func (a *Authority) certify(other *Authority) error {
+	template := &x509.Certificate{
+		Subject: other.parsed.Subject, NotBefore: other.parsed.NotBefore, NotAfter: a.parsed.NotAfter,
+		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: other.parsed.KeyUsage, SubjectKeyId: other.parsed.SubjectKeyId,
+	}
+	der, err := sign(template, a.parsed, &other.key.PublicKey, a.key)
+	if err != nil {
+		return err
+	}
+	other.bridge = encode("CERTIFICATE", der)
+	return nil
+}
+
+// chain is its own certificate, and what leads to its predecessor.
+func (a *Authority) chain() []byte { return append(slices.Clip(a.pem), a.bridge...) }
+
+// Signed tells whether it signed a certificate.
+func (a *Authority) Signed(c *x509.Certificate) bool { return c.CheckSignatureFrom(a.parsed) == nil }
+
 // Server signs for a server at the hosts, names or addresses. Its common name is
-// one that BOSH's agents accept.
+// one that BOSH's agents accept, and with it comes what leads to the authority's
+// predecessor, which agents may know alone.
 func (a *Authority) Server(hosts []string, now time.Time) (Pair, error) {
 	template := &x509.Certificate{
 		Subject: subject(ServerName), DNSNames: []string{ServerName}, NotBefore: now.Add(-slack), NotAfter: now.Add(Life),
@@ -127,7 +166,9 @@ func (a *Authority) Server(hosts []string, now time.Time) (Pair, error) {
 			template.DNSNames = append(template.DNSNames, host)
 		}
 	}
-	return a.issue(template)
+	pair, err := a.issue(template)
+	pair.Certificate = append(pair.Certificate, a.bridge...)
+	return pair, err
 }
 
 // Client signs for whoever connects under the common name.
@@ -182,57 +223,4 @@ func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 		return nil, fmt.Errorf("cannot encode a key: %w", err)
 	}
 	return encode("PRIVATE KEY", der), nil
-}
-
-// Parse reads the first certificate of PEM text.
-func Parse(text []byte) (*x509.Certificate, error) {
-	block, _ := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, messages.Errorf(messages.CodeStateInvalid, "it is no certificate in PEM")
-	}
-	return x509.ParseCertificate(block.Bytes)
-}
-
-// Read reads <dir>/<name>.pem and .key. A key that others may read is refused;
-// the error is fs.ErrNotExist when either is missing.
-func Read(dir, name string) (Pair, error) {
-	keyFile := filepath.Join(dir, name+".key")
-	info, err := os.Stat(keyFile)
-	if err != nil {
-		return Pair{}, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return Pair{}, messages.Errorf(messages.CodeStateInvalid, "others may read the key %s (mode %04o)", keyFile, info.Mode().Perm()).
-			WithHint("chmod 600 %s, and `microbosh rotate tls` if others may have read it", keyFile)
-	}
-	key, err := readFile(keyFile)
-	if err != nil {
-		return Pair{}, err
-	}
-	certificate, err := readFile(filepath.Join(dir, name+".pem"))
-	return Pair{certificate, key}, err
-}
-
-func readFile(path string) ([]byte, error) {
-	if info, err := os.Stat(path); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, messages.Errorf(messages.CodeStateInvalid, "%s is neither a key nor a certificate", path)
-	}
-	return os.ReadFile(path)
-}
-
-// Write puts both files in place. The key comes first, so that a certificate is
-// never there without its key; Read of a pair that is being replaced may see a
-// new key beside an old certificate, as every reader of two files.
-func Write(dir, name string, p Pair) error {
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{name + ".key", p.Key}, {name + ".pem", p.Certificate}} {
-		if err := renameio.WriteFile(filepath.Join(dir, f.name), f.data, 0o600, renameio.IgnoreUmask()); err != nil {
-			return fmt.Errorf("cannot write %s: %w", f.name, err)
-		}
-	}
-	return nil
 }

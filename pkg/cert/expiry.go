@@ -14,11 +14,17 @@ import (
 // anew where that can be done unasked.
 const Soon = 30 * 24 * time.Hour
 
+// Enough is how long before its end an authority is worth one: its successor has
+// to be trusted everywhere before it signs, and agents live long.
+const Enough = AuthorityLife / 3
+
 // Expiry is a certificate that ends soon, or has ended.
 type Expiry struct {
 	Path  string    // of the file
 	Name  string    // its common name
 	After time.Time // when it ends
+
+	authority bool
 }
 
 // Warning is what a person is told, and what to do.
@@ -27,12 +33,16 @@ func (e Expiry) Warning(now time.Time) *messages.Error {
 	if !now.Before(e.After) {
 		when = "ended on " + e.After.UTC().Format(time.DateOnly)
 	}
-	return messages.Errorf(messages.CodeStateInvalid, "the certificate of %s in %s %s", e.Name, e.Path, when).
+	said := messages.Errorf(messages.CodeStateInvalid, "the certificate of %s in %s %s", e.Name, e.Path, when)
+	if e.authority {
+		return said.WithHint("`microbosh rotate ca` makes a successor, in two steps")
+	}
+	return said.
 		WithHint("`microbosh rotate tls` makes new ones; nothing has to stop for it")
 }
 
 // Expiring lists the certificates in a folder that end within the time. A folder
-// without certificates has none.
+// without certificates has none. Authorities are told earlier; old ones never.
 func Expiring(dir string, within time.Duration, now time.Time) ([]Expiry, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -40,7 +50,7 @@ func Expiring(dir string, within time.Duration, now time.Time) ([]Expiry, error)
 	}
 	var out []Expiry
 	for _, entry := range entries {
-		if !strings.HasSuffix(entry.Name(), ".pem") {
+		if !strings.HasSuffix(entry.Name(), ".pem") || strings.HasSuffix(entry.Name(), ".old.pem") {
 			continue
 		}
 		path := filepath.Join(dir, entry.Name())
@@ -52,9 +62,19 @@ func Expiring(dir string, within time.Duration, now time.Time) ([]Expiry, error)
 		if err != nil {
 			return nil, messages.Errorf(messages.CodeStateInvalid, "%s holds no certificate", path).WithHint("restore it, or `microbosh rotate tls`")
 		}
-		if parsed.NotAfter.Before(now.Add(within)) {
-			out = append(out, Expiry{path, parsed.Subject.CommonName, parsed.NotAfter})
+		horizon := within
+		authority := parsed.IsCA && exists(strings.TrimSuffix(path, ".pem")+".key")
+		if authority {
+			horizon = max(within, Enough)
+		}
+		if parsed.NotAfter.Before(now.Add(horizon)) {
+			out = append(out, Expiry{path, parsed.Subject.CommonName, parsed.NotAfter, authority})
 		}
 	}
 	return out, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

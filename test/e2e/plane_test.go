@@ -124,6 +124,15 @@ func TestControlPlane(t *testing.T) {
 	if err := nats.Reload(); err != nil {
 		t.Fatalf("the bus does not take the new configuration: %v", err)
 	}
+	for range 2 { // the next authorities are trusted, then sign
+		run(0, "rotate", "ca", "--dir", o.Plane)
+		if err := nats.Reload(); err != nil {
+			t.Fatalf("the bus does not take the other authorities: %v", err)
+		}
+	}
+	if out := run(1, "rotate", "ca", "--dir", o.Plane); !strings.Contains(out, "still trusted") {
+		t.Errorf("a third step:\n%s", out)
+	}
 	if out, code := end(); code != 0 {
 		t.Fatalf("a deploy with every key rotated ended with %d:\n%s", code, out)
 	}

@@ -50,8 +50,8 @@ func (c Config) Encode() ([]byte, error) {
 	for _, key := range c.Warden {
 		warden = append(warden, user(key, messages.WardenPermission()))
 	}
-	security := object{
-		"cert_file": filepath.Join(c.Folder, "server.pem"), "key_file": filepath.Join(c.Folder, "server.key"),
+	security := object{ // server.key holds both halves, which one rename replaces
+		"cert_file": filepath.Join(c.Folder, "server.key"), "key_file": filepath.Join(c.Folder, "server.key"),
 		"ca_file": filepath.Join(c.Folder, "ca.pem"), "verify": true, "timeout": tlsTimeout,
 	}
 	out := object{

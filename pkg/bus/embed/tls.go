@@ -39,47 +39,56 @@ func encrypted(keys, host string) bool {
 // or end soon.
 func encrypt(keys, host string, o *server.Options) error {
 	now := time.Now()
-	plane, err := cert.EnsureAuthority(keys, cert.PlaneAuthority, now)
+	var lines []cert.Line
+	for _, name := range []string{cert.PlaneAuthority, cert.AgentAuthority} {
+		if _, err := cert.EnsureAuthority(keys, name, now); err != nil {
+			return err
+		}
+		line, err := cert.OpenLine(keys, name)
+		if err != nil {
+			return err
+		}
+		lines = append(lines, line)
+	}
+	if err := WriteBundle(keys, lines...); err != nil {
+		return err
+	}
+	if err := ensureServer(keys, host, lines[0].Present, now); err != nil {
+		return err
+	}
+	fresh := func() (*tls.Config, error) { // both may have been rotated
+		pair, err := cert.Read(keys, serverFile)
+		if err != nil {
+			return nil, err
+		}
+		both, err := tls.X509KeyPair(pair.Certificate, pair.Key)
+		if err != nil {
+			return nil, err
+		}
+		bundle, err := os.ReadFile(bus.CAFile(keys))
+		if err != nil {
+			return nil, err
+		}
+		clients := x509.NewCertPool()
+		clients.AppendCertsFromPEM(bundle)
+		return &tls.Config{
+			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{both}, ClientCAs: clients,
+			ClientAuth: tls.VerifyClientCertIfGiven, // roles have nkeys, agents a password or a certificate
+		}, nil
+	}
+	config, err := fresh()
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot read the certificate of the bus: %w", err)
 	}
-	agents, err := cert.EnsureAuthority(keys, cert.AgentAuthority, now)
-	if err != nil {
-		return err
-	}
-	if err := WriteBundle(keys, plane, agents); err != nil {
-		return err
-	}
-	if err := ensureServer(keys, host, plane, now); err != nil {
-		return err
-	}
-	clients := x509.NewCertPool()
-	clients.AppendCertsFromPEM(plane.Certificate())
-	clients.AppendCertsFromPEM(agents.Certificate())
-	o.TLS, o.TLSTimeout = true, tlsTimeout
-	o.TLSConfig = &tls.Config{
-		MinVersion: tls.VersionTLS12, ClientCAs: clients,
-		ClientAuth: tls.VerifyClientCertIfGiven, // roles have nkeys, agents a password or a certificate
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { // it may have been rotated
-			pair, err := cert.Read(keys, serverFile)
-			if err != nil {
-				return nil, err
-			}
-			both, err := tls.X509KeyPair(pair.Certificate, pair.Key)
-			return &both, err
-		},
-	}
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return fresh() }
+	o.TLS, o.TLSTimeout, o.TLSConfig = true, tlsTimeout, config
 	return nil
 }
 
 // WriteBundle writes the authorities that everybody on the bus trusts; the same
 // text is not written again.
-func WriteBundle(keys string, authorities ...*cert.Authority) error {
-	var text []byte
-	for _, a := range authorities {
-		text = append(text, a.Certificate()...)
-	}
-	path := bus.CAFile(keys)
+func WriteBundle(keys string, lines ...cert.Line) error {
+	text, path := cert.Trusted(lines...), bus.CAFile(keys)
 	if have, err := os.ReadFile(path); err == nil && string(have) == string(text) {
 		return nil
 	}
@@ -93,8 +102,8 @@ func WriteBundle(keys string, authorities ...*cert.Authority) error {
 func ensureServer(keys, host string, plane *cert.Authority, now time.Time) error {
 	hosts := hostsOf(host)
 	have, err := cert.Read(keys, serverFile)
-	if err == nil && fits(have, hosts, now) {
-		return nil
+	if err == nil && fits(have, hosts, plane, now) {
+		return cert.Repair(keys, serverFile)
 	}
 	var said *messages.Error
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && errors.As(err, &said) {
@@ -107,9 +116,9 @@ func ensureServer(keys, host string, plane *cert.Authority, now time.Time) error
 	return cert.Write(keys, serverFile, pair)
 }
 
-func fits(have cert.Pair, hosts []string, now time.Time) bool {
+func fits(have cert.Pair, hosts []string, plane *cert.Authority, now time.Time) bool {
 	parsed, err := cert.Parse(have.Certificate)
-	if err != nil || parsed.NotAfter.Before(now.Add(cert.Soon)) {
+	if err != nil || parsed.NotAfter.Before(now.Add(cert.Soon)) || !plane.Signed(parsed) {
 		return false
 	}
 	for _, host := range hosts {

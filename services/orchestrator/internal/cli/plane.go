@@ -53,8 +53,8 @@ func (a *app) initCommand() *cobra.Command {
 func (a *app) rotateCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
-		Use:   "rotate [ROLE|tls]",
-		Short: "replace a role's keys or all certificates; without one tell what ends soon",
+		Use:   "rotate [ROLE|tls|ca]",
+		Short: "replace a role's keys, all certificates or, in two steps, what signs them; without one tell what ends soon",
 		Args:  usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, err := plane.Open(dir)
@@ -62,11 +62,11 @@ func (a *app) rotateCommand() *cobra.Command {
 				return err
 			}
 			if what := strings.Join(args, ""); what != "" {
-				if err := p.Rotate(what); err != nil {
+				done, err := p.Rotate(what)
+				if err != nil {
 					return err
 				}
-				a.ui.Result(fmt.Sprintf("Rotated %s. What was there before stays good.\nHave the bus read its configuration again (systemctl reload microbosh-bus), then start the programs of that role again.", what),
-					map[string]string{"rotated": what})
+				a.ui.Result(done.What+"\n"+done.Next, map[string]string{"rotated": what, "done": done.What, "next": done.Next})
 				return nil
 			}
 			return a.expiring(p)

@@ -8,8 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
+	"github.com/microbosh/microbosh/pkg/bus"
 	"github.com/microbosh/microbosh/pkg/bus/embed"
 	"github.com/microbosh/microbosh/pkg/cert"
 	"github.com/microbosh/microbosh/pkg/messages"
@@ -76,53 +76,69 @@ func (p *Plane) fill() (made bool, err error) {
 
 // trust makes the authorities and gives everybody what they sign by.
 func (p *Plane) trust() error {
-	plane, err := cert.EnsureAuthority(p.authorities(), cert.PlaneAuthority, p.now())
+	if err := p.ensureAuthorities(); err != nil {
+		return err
+	}
+	plane, agents, err := p.lines()
 	if err != nil {
 		return err
 	}
-	agents, err := cert.EnsureAuthority(p.keys(messages.RoleRegistry), cert.AgentAuthority, p.now())
-	if err != nil {
-		return err
-	}
-	trusted := []*cert.Authority{plane, agents}
-	if old, err := cert.OpenAuthority(p.authorities(), cert.PlaneAuthority+"-old"); err == nil {
-		trusted = append(trusted, old)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	dirs := []string{p.authorities()}
-	for _, role := range roles() {
-		dirs = append(dirs, p.keys(role))
-	}
-	for i := range p.about.Nodes {
-		dirs = append(dirs, p.bus(i))
-	}
-	slices.Sort(dirs)
-	for _, dir := range slices.Compact(dirs) {
-		if err := embed.WriteBundle(dir, trusted...); err != nil {
+	for _, dir := range p.bundles() {
+		if err := embed.WriteBundle(dir, plane, agents); err != nil {
 			return err
 		}
 	}
 	for i, host := range p.about.Nodes {
-		if exists(filepath.Join(p.bus(i), "server.pem")) {
-			continue
-		}
-		pair, err := plane.Server([]string{host, "localhost", "127.0.0.1"}, p.now())
-		if err != nil {
+		if err := cert.Repair(p.bus(i), server); err != nil {
 			return err
 		}
-		if err := cert.Write(p.bus(i), "server", pair); err != nil {
+		if _, err := cert.Read(p.bus(i), server); !errors.Is(err, fs.ErrNotExist) {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := p.certifyNode(i, host, plane.Present); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *Plane) ensureCertificate(role messages.Role) error {
-	if _, err := cert.Read(p.keys(role), role); !errors.Is(err, fs.ErrNotExist) {
+// ensureAuthorities makes them once. Where somebody trusts one already its key
+// is somewhere else, as it should be.
+func (p *Plane) ensureAuthorities() error {
+	for _, at := range p.authority() {
+		if !exists(filepath.Join(at.dir, at.name+".key")) && exists(bus.CAFile(p.keys(messages.RoleAdmin))) {
+			return messages.Errorf(messages.CodeStateInvalid, "%s.key is missing in %s", at.name, at.dir).
+				WithHint("put back the folder from where it is kept: another authority would lock out what this one signed")
+		}
+	}
+	for _, at := range p.authority() {
+		if _, err := cert.EnsureAuthority(at.dir, at.name, p.now()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Plane) certifyNode(node int, host string, by *cert.Authority) error {
+	pair, err := by.Server([]string{host, "localhost", "127.0.0.1"}, p.now())
+	if err != nil {
 		return err
 	}
-	return p.certify(role)
+	return cert.Write(p.bus(node), server, pair)
+}
+
+func (p *Plane) ensureCertificate(role messages.Role) error {
+	_, err := cert.Read(p.keys(role), role)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p.certify(role)
+	}
+	if err != nil {
+		return err
+	}
+	return cert.Repair(p.keys(role), role)
 }
 
 // certify signs a new certificate for a role.

@@ -1,11 +1,8 @@
 package plane
 
 import (
-	"errors"
+	"crypto/x509"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/microbosh/microbosh/pkg/bus/embed"
@@ -14,35 +11,53 @@ import (
 	"github.com/microbosh/microbosh/pkg/seal"
 )
 
-// TLS is what Rotate takes beside a role: all certificates.
-const TLS = "tls"
+// What Rotate takes beside a role.
+const (
+	TLS = "tls" // all certificates
+	CA  = "ca"  // what signs them, see Line of package cert
+)
 
-// Rotate replaces the keys of a role, or all certificates. What was there before
-// stays good: the nkey until the next rotation, curve keys for as long as
-// something is sealed to them, an authority until what it signed has been
-// replaced. The bus has to read its configuration again.
-func (p *Plane) Rotate(what string) error {
-	if what == TLS {
-		return p.rotateTLS()
+// server is the pair of files of a node of the bus.
+const server = "server"
+
+// Done is what a rotation did, and what has to be done before the next.
+type Done struct{ What, Next string }
+
+// Rotate replaces the keys of a role, or all certificates, or takes the next
+// step to other authorities. What was there before stays good: the nkey until
+// the next rotation, curve keys for as long as something is sealed to them, an
+// authority until it is retired. The bus has to read its configuration again.
+// Killed at any moment it has lost nothing, and is finished by the same again.
+func (p *Plane) Rotate(what string) (Done, error) {
+	switch {
+	case what == TLS:
+		return Done{"Every certificate is new. Those of before stay good until they end.", copyAndReload}, p.rotateTLS()
+	case what == CA:
+		return p.rotateCA()
+	case !slices.Contains(roles(), what):
+		return Done{}, messages.Errorf(messages.CodeUsage, "there is no role %.60q", what).WithHint("one of %v, or tls, or ca", roles())
 	}
-	if !slices.Contains(roles(), what) {
-		return messages.Errorf(messages.CodeUsage, "there is no role %.60q", what).WithHint("one of %v, or tls", roles())
-	}
-	if err := embed.RotateUser(p.keys(what), what); err != nil {
+	return Done{"Rotated " + what + ". What was there before stays good.", copyAndReload}, p.rotateRole(what)
+}
+
+const copyAndReload = "Copy the folders to where they are used and have the bus read its configuration again (systemctl reload microbosh-bus), then start the programs of that role again."
+
+func (p *Plane) rotateRole(role messages.Role) error {
+	if err := embed.RotateUser(p.keys(role), role); err != nil {
 		return err
 	}
-	if slices.Contains(embed.SealRoles(), what) {
-		if _, err := seal.Rotate(p.keys(what), what); err != nil {
+	if slices.Contains(embed.SealRoles(), role) {
+		if _, err := seal.Rotate(p.keys(role), role); err != nil {
 			return err
 		}
-		if err := p.share(what); err != nil {
+		if err := p.share(role); err != nil {
 			return err
 		}
 	}
 	if p.one {
 		return nil // the embedded bus has no configuration
 	}
-	if err := p.certify(what); err != nil {
+	if err := p.certify(role); err != nil {
 		return err
 	}
 	_, err := p.configure()
@@ -50,77 +65,87 @@ func (p *Plane) Rotate(what string) error {
 }
 
 func (p *Plane) rotateTLS() error {
-	authority, err := cert.OpenAuthority(p.authorities(), cert.PlaneAuthority)
-	if errors.Is(err, fs.ErrNotExist) {
-		return messages.Errorf(messages.CodeStateInvalid, "this bus speaks no TLS").
-			WithHint("it does when others than this machine reach it: --host")
-	}
+	plane, _, err := p.lines()
 	if err != nil {
 		return err
 	}
-	// A third of its life before its end an authority gets a successor, which
-	// everybody trusts beside it from then on.
-	if !p.one && authority.Expires().Before(p.now().Add(cert.AuthorityLife/3)) {
-		for _, ext := range []string{".key", ".pem"} {
-			from := filepath.Join(p.authorities(), cert.PlaneAuthority)
-			if err := os.Rename(from+ext, from+"-old"+ext); err != nil {
-				return fmt.Errorf("cannot keep the old authority: %w", err)
-			}
+	return p.sign(plane.Present, true)
+}
+
+// sign signs all certificates anew, or those alone that somebody else signed.
+func (p *Plane) sign(by *cert.Authority, all bool) error {
+	if p.one {
+		have, err := p.certificate(p.path("keys"), server)
+		if err != nil || !all && by.Signed(have) {
+			return err
 		}
-	}
-	if p.one { // the bus makes it anew at its next start, and for each handshake reads what is there
-		pair, err := p.again("server", authority)
+		pair, err := p.again(have, by)
 		if err != nil {
 			return err
 		}
-		return cert.Write(p.path("keys"), "server", pair)
-	}
-	for i := range p.about.Nodes {
-		if err := os.Remove(filepath.Join(p.bus(i), "server.pem")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("cannot replace the certificate of the bus: %w", err)
-		}
+		return cert.Write(p.path("keys"), server, pair)
 	}
 	if err := p.trust(); err != nil {
 		return err
 	}
-	for _, role := range roles() {
-		if err := p.certify(role); err != nil {
-			return err
+	for i, host := range p.about.Nodes {
+		if all || !p.signed(by, p.bus(i), server) {
+			if err := p.certifyNode(i, host, by); err != nil {
+				return err
+			}
 		}
 	}
-	_, err = p.configure()
+	for _, role := range roles() {
+		if all || !p.signed(by, p.keys(role), role) {
+			if err := p.certify(role); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := p.configure()
 	return err
 }
 
+// signed tells whether a certificate can be read and is the authority's.
+func (p *Plane) signed(by *cert.Authority, dir, name string) bool {
+	have, err := p.certificate(dir, name)
+	return err == nil && by.Signed(have)
+}
+
+// allSigned tells so about every certificate.
+func (p *Plane) allSigned(by *cert.Authority) bool {
+	if p.one {
+		return p.signed(by, p.path("keys"), server)
+	}
+	for i := range p.about.Nodes {
+		if !p.signed(by, p.bus(i), server) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(roles(), func(role messages.Role) bool { return !p.signed(by, p.keys(role), role) })
+}
+
+func (p *Plane) certificate(dir, name string) (*x509.Certificate, error) {
+	pair, err := cert.Read(dir, name)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the certificate of %s: %w", name, err)
+	}
+	return cert.Parse(pair.Certificate)
+}
+
 // again signs what a certificate of an embedded bus says for another time.
-func (p *Plane) again(name string, authority *cert.Authority) (cert.Pair, error) {
-	have, err := cert.Read(p.path("keys"), name)
-	if err != nil {
-		return cert.Pair{}, fmt.Errorf("cannot read the certificate of the bus: %w", err)
-	}
-	parsed, err := cert.Parse(have.Certificate)
-	if err != nil {
-		return cert.Pair{}, err
-	}
-	hosts := parsed.DNSNames
-	for _, ip := range parsed.IPAddresses {
+func (p *Plane) again(have *x509.Certificate, by *cert.Authority) (cert.Pair, error) {
+	hosts := have.DNSNames
+	for _, ip := range have.IPAddresses {
 		hosts = append(hosts, ip.String())
 	}
-	return authority.Server(hosts, p.now())
+	return by.Server(hosts, p.now())
 }
 
 // Expiring are the certificates of the plane that need a rotation.
 func (p *Plane) Expiring() ([]cert.Expiry, error) {
-	dirs := []string{p.authorities()}
-	for _, role := range roles() {
-		dirs = append(dirs, p.keys(role))
-	}
-	for i := range p.about.Nodes {
-		dirs = append(dirs, p.bus(i))
-	}
-	slices.Sort(dirs)
 	var out []cert.Expiry
-	for _, dir := range slices.Compact(dirs) {
+	for _, dir := range p.bundles() {
 		list, err := cert.Expiring(dir, cert.Soon, p.now())
 		if err != nil {
 			return nil, err

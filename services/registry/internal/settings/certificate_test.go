@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/microbosh/microbosh/pkg/bus"
+	"github.com/microbosh/microbosh/pkg/bus/embed"
 	"github.com/microbosh/microbosh/pkg/cert"
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -39,6 +40,12 @@ func (h *house) bosh(t *testing.T, pair cert.Pair, o bus.Options) (*bus.Conn, <-
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h.boshTrusting(t, bundle, pair, o)
+}
+
+// boshTrusting is bosh of somebody who trusts only what the bundle holds.
+func (h *house) boshTrusting(t *testing.T, bundle []byte, pair cert.Pair, o bus.Options) (*bus.Conn, <-chan struct{}, error) {
+	t.Helper()
 	dialer := &cutDialer{lost: make(chan struct{})}
 	o.URL, o.Dialer, o.Wait = h.bus(t), dialer, time.Second
 	o.TLS = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
@@ -147,4 +154,76 @@ func TestCertificates(t *testing.T) {
 	}
 	gone("a revoked agent", cut)
 	refused("a revoked agent that reconnects", pairOf(lasting), bus.Options{})
+}
+
+// Both authorities get successors while everything runs: an agent that was made
+// before and knows only the old ones comes back, a new one is signed for by the
+// new authority, and nobody is started again.
+func TestSuccession(t *testing.T) {
+	t.Parallel()
+	h := beginTLS(t)
+	c := h.controller(t, h.bus(t))
+	keys := filepath.Join(h.dir, "keys")
+	early, err := c.create(t, "a1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	each := func(step func(name string) error) {
+		t.Helper()
+		var lines []cert.Line
+		for _, name := range []string{cert.PlaneAuthority, cert.AgentAuthority} {
+			err := step(name)
+			line, lineErr := cert.OpenLine(keys, name)
+			if err != nil || lineErr != nil {
+				t.Fatal(err, lineErr)
+			}
+			lines = append(lines, line)
+		}
+		if err := embed.WriteBundle(keys, lines...); err != nil {
+			t.Fatal(err)
+		}
+		pair, err := lines[0].Present.Server([]string{"127.0.0.1"}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cert.Write(keys, "server", pair); err != nil {
+			t.Fatal(err)
+		}
+	}
+	come := func(what string, id messages.Identity) {
+		t.Helper()
+		conn, _, err := h.boshTrusting(t, []byte(id.CA), pairOf(id), bus.Options{})
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			return
+		}
+		conn.Close()
+	}
+	each(func(name string) error { return cert.Announce(keys, name, time.Now()) })
+	come("an earlier agent after the first step", early)
+	between, err := c.create(t, "a2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	each(func(name string) error { return cert.Succeed(keys, name) })
+	late, err := c.create(t, "a3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	come("an earlier agent after the second step", early)
+	come("one that was made between the steps", between)
+	come("one that was made after them", late)
+	line, err := cert.OpenLine(keys, cert.AgentAuthority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, id := range map[string]messages.Identity{"a2": between, "a3": late} {
+		parsed, err := cert.Parse([]byte(id.Certificate))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line.Present.Signed(parsed) != (name == "a3") {
+			t.Errorf("the new authority signed for %s: %v", name, name != "a3")
+		}
+	}
 }

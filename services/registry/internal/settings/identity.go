@@ -23,11 +23,10 @@ const maxUser = 128
 // first. A revoked identity stays, as a mark: a late repeat of its creation must
 // not bring it back.
 type Identities struct {
-	bucket    Bucket
-	ring      *seal.Ring
-	authority *cert.Authority // of agents; nil where the bus speaks no TLS
-	bundle    []byte          // the authorities of the bus, PEM
-	cut       func(ctx context.Context, user string) error
+	bucket Bucket
+	ring   *seal.Ring
+	keys   string // folder of the agents' authority and of what they trust, read anew for each
+	cut    func(ctx context.Context, user string) error
 }
 
 // login is the value in the bucket.
@@ -71,20 +70,23 @@ func (i *Identities) Create(ctx context.Context, agentID string, lasting bool) (
 
 func (i *Identities) make(ctx context.Context, agentID string) (credentials, error) {
 	var c credentials
-	var err error
+	authority, bundle, err := agentAuthority(i.keys)
+	if err != nil {
+		return c, err
+	}
 	for _, one := range []struct {
 		into  *messages.Identity
 		first bool
 	}{{&c.First, true}, {&c.Lasting, false}} {
 		*one.into = messages.Identity{User: agentID, Password: rand.Text()}
-		if i.authority == nil {
+		if authority == nil {
 			continue
 		}
-		pair, err := i.authority.Client(cert.AgentName(agentID, one.first), cert.AgentLife, time.Now())
+		pair, err := authority.Client(cert.AgentName(agentID, one.first), cert.AgentLife, time.Now())
 		if err != nil {
 			return c, err
 		}
-		one.into.Certificate, one.into.PrivateKey, one.into.CA = string(pair.Certificate), string(pair.Key), string(i.bundle)
+		one.into.Certificate, one.into.PrivateKey, one.into.CA = string(pair.Certificate), string(pair.Key), string(bundle)
 	}
 	box, err := i.ring.Seal(i.ring.Public(), c)
 	if err != nil {

@@ -91,8 +91,8 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer warden.Close()
-	ids := &Identities{bucket: bucket, ring: ring, cut: warden.Cut}
-	if ids.authority, ids.bundle, err = agentAuthority(o.Keys); err != nil {
+	ids := &Identities{bucket: bucket, ring: ring, keys: o.Keys, cut: warden.Cut}
+	if _, _, err := agentAuthority(o.Keys); err != nil { // said now, not when the first VM is made
 		return err
 	}
 
