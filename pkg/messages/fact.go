@@ -59,8 +59,9 @@ type StepFailed struct {
 	Error  *Error `json:"error"`
 	Millis int64  `json:"millis"`
 
-	// Dropped says that the intent was an earlier run's and is given up: its
-	// effect did not happen, and the run that says so goes on.
+	// Dropped says that the intent is given up and decides nothing: it was an
+	// earlier run's and its effect did not happen, or it only waited and the run
+	// was cancelled.
 	Dropped bool `json:"dropped,omitempty"`
 }
 

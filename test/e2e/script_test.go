@@ -8,13 +8,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/test/lab"
 )
 
 // TestScripts runs the command line against a whole system, as people do. Each
 // script has one of its own; those whose name begins with alone- have only a
 // cloud, and their commands start what they need; with https- the agent is
-// called, instead of coming to the bus.
+// called, instead of coming to the bus; with silent- no agent ever answers.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	bin := lab.Programs(t)
@@ -31,6 +32,8 @@ func TestScripts(t *testing.T) {
 				l = lab.Alone(tb, lab.Options{})
 			case strings.Contains(name, "script-https-"):
 				l = lab.New(tb, lab.Options{Mbus: "https://vcap:" + lab.Marker + "-mbus@0.0.0.0:6868"})
+			case strings.Contains(name, "script-silent-"):
+				l = lab.New(tb, lab.Options{NoBoot: true})
 			default:
 				l = lab.New(tb, lab.Options{})
 			}
@@ -41,7 +44,7 @@ func TestScripts(t *testing.T) {
 			e.Values["lab"] = l
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "cloud": cloud},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "cloud": cloud, "reaches": reaches},
 	})
 }
 
@@ -73,4 +76,15 @@ func cloud(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("cloud %s is not known", args[0])
 	}
+}
+
+// reaches waits until a run of the deployment is at a step: reaches STEP
+func reaches(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: reaches STEP")
+	}
+	l := ts.Value("lab").(*lab.Lab)
+	l.Follow(l.Connect(messages.RoleOps), func(f lab.Fact) bool {
+		return f.Name == messages.FactStepIntended && f.Step == args[0]
+	})
 }

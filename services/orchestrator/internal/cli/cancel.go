@@ -10,11 +10,16 @@ import (
 	"github.com/microbosh/microbosh/services/orchestrator/internal/statefile"
 )
 
+const cancelLong = `End the open run. A step that only waits, for an agent, for a Director or for a
+cloud that does not answer, ends at once. An effect that was asked for is
+finished first, so that nothing is lost. The next deploy goes on from there.`
+
 func (a *app) cancelCommand() *cobra.Command {
 	var detach bool
 	cmd := &cobra.Command{
 		Use:   "cancel",
-		Short: "end the open run after the step under way",
+		Short: "end the open run, after the effect under way",
+		Long:  cancelLong,
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd)

@@ -54,6 +54,11 @@ func (r *run) step(ctx context.Context, intent messages.Intent, fresh bool) erro
 	switch {
 	case errors.Is(err, errLost), ctx.Err() != nil && err != nil:
 		return err
+	case errors.Is(err, steps.ErrCut):
+		// It only waited: nothing is to be finished, and what it waited for
+		// decides nothing. The next decision sees the cancel.
+		log.Info().Msg("wait ended by a cancel")
+		return r.failed(ctx, intent, true, messages.Errorf(messages.CodeCancelled, "%w", err))
 	case err == nil:
 		done := messages.StepDone{Step: intent.Step, StepID: intent.StepID, N: intent.N, Outputs: outputs, Millis: time.Since(intent.Time).Milliseconds()}
 		log.Info().Int64("ms", done.Millis).Msg("step done")
@@ -80,10 +85,14 @@ func (r *run) failed(ctx context.Context, intent messages.Intent, dropped bool, 
 }
 
 // watch has the step carried out and keeps the request while that goes on, at
-// most until the step's deadline.
+// most until the step's deadline. A step that takes its time is told of a
+// cancel.
 func (r *run) watch(ctx context.Context, call steps.Call) (json.RawMessage, error) {
 	ctx, cancel := context.WithDeadline(ctx, call.Deadline.Add(time.Minute))
 	defer cancel()
+	heed := r.newHeed()
+	defer heed.close()
+	call.Cut = heed.cut
 	type ending struct {
 		outputs json.RawMessage
 		err     error
@@ -103,6 +112,7 @@ func (r *run) watch(ctx context.Context, call steps.Call) (json.RawMessage, erro
 			if err := r.job.InProgress(); err != nil {
 				r.log.Debug().Err(err).Msg("request not kept; another orchestrator may take it")
 			}
+			heed.follow(ctx, r)
 		}
 	}
 }

@@ -143,16 +143,20 @@ func (x *Session) checkVM(ctx context.Context, c Call) (any, error) {
 	}
 	var out messages.CheckVMOutputs
 	service := messages.CPIService(x.Manifest.Cloud.Plugin)
-	if err := x.Conn.Call(ctx, messages.ServiceSubject(service, messages.SvcHasVM), messages.CallRequest{Args: args, Secrets: sealed}, &out.Exists); err != nil {
-		return nil, fmt.Errorf("cannot ask the cloud for the VM: %w", err)
-	}
-	if !out.Exists {
-		return out, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, x.Silence)
-	defer cancel()
-	out.Answers = x.awaitPong(ctx, c) == nil
-	return out, nil
+	err = c.waiting(ctx, func(ctx context.Context) error {
+		call := messages.CallRequest{Args: args, Secrets: sealed}
+		if err := x.Conn.Call(ctx, messages.ServiceSubject(service, messages.SvcHasVM), call, &out.Exists); err != nil {
+			return fmt.Errorf("cannot ask the cloud for the VM: %w", err)
+		}
+		if !out.Exists {
+			return nil
+		}
+		short, cancel := context.WithTimeout(ctx, x.Silence)
+		defer cancel()
+		out.Answers = x.awaitPong(short, c) == nil
+		return ctx.Err()
+	})
+	return out, err
 }
 
 // rawOrNil keeps an empty text out of the message: it would be no JSON.

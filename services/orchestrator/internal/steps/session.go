@@ -68,6 +68,8 @@ type Call struct {
 	Deadline time.Time
 	Settle   bool // find out what an earlier run's create did, create nothing
 	Fresh    bool // this process has just recorded the intent: nobody can have carried it out
+
+	Cut context.Context // ends when the run is cancelled; nil = it never is
 }
 
 type handler func(*Session, context.Context, Call) (any, error)

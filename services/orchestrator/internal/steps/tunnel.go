@@ -34,11 +34,21 @@ func (x *Session) Tunnelled() bool {
 // the journal: nobody has spoken to this VM yet. An agent that answers
 // meanwhile needs no tunnel.
 func (x *Session) openTunnel(ctx context.Context, c Call) (any, error) {
+	var out messages.OpenTunnelOutputs
+	err := c.waiting(ctx, func(ctx context.Context) (err error) {
+		out, err = x.meet(ctx, c)
+		return err
+	})
+	return out, err
+}
+
+func (x *Session) meet(ctx context.Context, c Call) (messages.OpenTunnelOutputs, error) {
+	var none messages.OpenTunnelOutputs
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	o, err := x.tunnelOptions(c)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	type meeting struct {
 		key string
@@ -65,11 +75,11 @@ func (x *Session) openTunnel(ctx context.Context, c Call) (any, error) {
 	case m.err == nil:
 		return messages.OpenTunnelOutputs{HostKey: m.key}, nil
 	case err == nil:
-		return messages.OpenTunnelOutputs{}, nil
+		return none, nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, tunnelError(o, m.err)
+		return none, tunnelError(o, m.err)
 	default:
-		return nil, err
+		return none, err
 	}
 }
 

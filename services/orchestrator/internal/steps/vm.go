@@ -24,7 +24,8 @@ func (x *Session) awaitPong(ctx context.Context, c Call) error {
 }
 
 func (x *Session) waitAgent(ctx context.Context, c Call) (any, error) {
-	if err := x.silent(ctx, c, x.awaitPong(ctx, c)); err != nil {
+	err := c.waiting(ctx, func(ctx context.Context) error { return x.awaitPong(ctx, c) })
+	if err := x.silent(ctx, c, err); err != nil {
 		return nil, err
 	}
 	return nil, x.swap(ctx, c)
@@ -155,18 +156,29 @@ func (x *Session) waitDirector(ctx context.Context, c Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	info := messages.Target{URL: target}
+	err = c.waiting(ctx, func(ctx context.Context) error { return x.awaitDirector(ctx, c, &info) })
+	if err != nil {
+		return nil, err
+	}
+	return info, nil
+}
+
+func (x *Session) awaitDirector(ctx context.Context, c Call, info *messages.Target) error {
+	target := info.URL
 	client := insecureClient()
 	defer client.CloseIdleConnections()
 	defer x.tellLater(c, "nobody answers yet at "+target+"/info")()
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		info, err := directorInfo(ctx, client, target)
+		said, err := directorInfo(ctx, client, target)
 		if err == nil {
-			info.URL = target
-			return info, nil
+			said.URL = target
+			*info = said
+			return nil
 		}
 		x.Log.Debug().Err(err).Str("step", c.Intent.StepID).Msg("director not ready")
 		if poll.Pause(ctx, pause) != nil {
-			return nil, messages.Errorf(messages.CodeDirectorTimeout, "Unable to connect to Bosh Director. Retry manually or check logs for more details. (%s/info: %v)", target, err).
+			return messages.Errorf(messages.CodeDirectorTimeout, "Unable to connect to Bosh Director. Retry manually or check logs for more details. (%s/info: %v)", target, err).
 				WithHint("ask the agent with `microbosh agent get_state` whether its jobs run")
 		}
 	}

@@ -82,12 +82,15 @@ func (s *Story) Fact(run string, at time.Time, body any) []Line {
 		return s.ended(Line{Kind: KindFinished, Time: at, StepID: b.StepID, Millis: b.Millis})
 	case messages.StepFailed:
 		l := Line{Kind: KindFailed, Time: at, StepID: b.StepID, Millis: b.Millis, Error: b.Error}
-		if b.Dropped {
+		switch {
+		case b.Dropped && b.Error != nil && b.Error.Code == messages.CodeCancelled:
+			l = Line{Kind: KindNote, Time: at, StepID: b.StepID, Text: downcased(s.steps[b.StepID].task) + " given up"}
+		case b.Dropped:
 			l = Line{Kind: KindNote, Time: at, StepID: b.StepID, Text: "what an earlier run left open did not happen"}
 		}
 		return s.ended(l)
 	case messages.CancelRequested:
-		return s.lines(Line{Kind: KindNote, Time: at, Text: "cancel requested: the run stops after the step under way"})
+		return s.lines(Line{Kind: KindNote, Time: at, Text: "cancel requested: the run stops after the effect under way"})
 	case messages.RunDone:
 		out := s.leave("")
 		if b.Message != "" {
