@@ -105,6 +105,11 @@ func badInput(l *life) {
 		{"a light stemcell that is not there", messages.MethodCreateStemcell, func(id string) any {
 			return messages.CreateStemcellArgs{Stemcell: messages.StemcellRef{CID: nowhere}, Tags: l.tags(id)}
 		}, messages.CodeCloudNotFound, nowhere},
+		{"a stemcell for another cloud", messages.MethodCreateStemcell, func(id string) any {
+			ref := l.stem
+			ref.CloudProperties = json.RawMessage(`{"infrastructure":"vsphere"}`)
+			return messages.CreateStemcellArgs{Stemcell: ref, Tags: l.tags(id)}
+		}, messages.CodeStemcellInvalid, "vsphere"},
 		{"a method that is not there", "configure_networks", messages.VMArgs{VMCID: l.vm}, messages.CodeNotSupported, "configure_networks"},
 	} {
 		if said := l.refuse(c.want, c.method, c.args); !strings.Contains(said.Message, c.says) {

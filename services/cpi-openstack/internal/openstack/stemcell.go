@@ -105,8 +105,7 @@ func (u *upload) open(context.Context) error {
 			return err
 		}
 		u.stemcell = found
-		maps.Copy(u.about, u.session.Stemcell)
-		return nil
+		return u.describe(nil)
 	}
 	if ref.Path == "" || ref.Host != daemon.HostID() {
 		return messages.Errorf(messages.CodeStemcellMissing, "the stemcell lies on another host than the CPI").
@@ -126,14 +125,24 @@ func (u *upload) open(context.Context) error {
 			WithHint("the file was replaced meanwhile; deploy again")
 	}
 	u.stemcell = found
-	about := maps.Clone(found.CloudProperties)
-	if about == nil {
-		about = map[string]any{}
+	return u.describe(found.CloudProperties)
+}
+
+// describe says what the image is: the archive, overridden by the command, which
+// is overridden by the manifest. A stemcell that is made for another cloud is
+// refused: where its disk boots at all, its agent looks for settings in vain.
+func (u *upload) describe(archive map[string]any) error {
+	about := map[string]any{}
+	for _, says := range []map[string]any{archive, u.about, u.session.Stemcell} {
+		maps.Copy(about, says)
 	}
-	maps.Copy(about, u.about)
-	maps.Copy(about, u.session.Stemcell)
 	u.about = about
-	return nil
+	made := text(about["infrastructure"])
+	if made == "" || made == "openstack" {
+		return nil
+	}
+	return messages.Errorf(messages.CodeStemcellInvalid, "the stemcell is made for %s, not for openstack", made).
+		WithHint("take the stemcell of the same name for openstack; cloud.properties.stemcell.infrastructure overrides what it says of itself")
 }
 
 func (u *upload) post(ctx context.Context) (string, error) {
