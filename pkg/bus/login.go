@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"sync"
@@ -28,7 +30,7 @@ const (
 
 // Logins decide who may log in to the bus beside the roles.
 type Logins struct {
-	IssuerFile string // seed that signs the answers
+	IssuerFile string // seed that signs the answers; that of before may lie beside it
 
 	// Check gives the permission of who logs in. An error refuses the login; its
 	// text goes to the server's log.
@@ -44,11 +46,11 @@ type Login struct {
 // ServeLogins answers the bus's questions about logins until ctx ends. ready is
 // called once they arrive.
 func (c *Conn) ServeLogins(ctx context.Context, l Logins, ready func()) error {
-	issuer, err := readIssuer(l.IssuerFile)
+	issuer, err := readIssuer(l.IssuerFile) // said now, not when the first agent comes
 	if err != nil {
 		return err
 	}
-	defer issuer.Wipe()
+	issuer.Wipe()
 	account, err := c.account(ctx)
 	if err != nil {
 		return err
@@ -64,7 +66,7 @@ func (c *Conn) ServeLogins(ctx context.Context, l Logins, ready func()) error {
 		}
 		group.Go(func() {
 			defer func() { <-slots }()
-			c.login(ctx, l, issuer, account, m)
+			c.login(ctx, l, account, m)
 		})
 	})
 	if err != nil {
@@ -81,7 +83,7 @@ func (c *Conn) ServeLogins(ctx context.Context, l Logins, ready func()) error {
 	return nil
 }
 
-func (c *Conn) login(ctx context.Context, l Logins, issuer nkeys.KeyPair, account string, m *nats.Msg) {
+func (c *Conn) login(ctx context.Context, l Logins, account string, m *nats.Msg) {
 	if len(m.Data) > maxLogin {
 		return
 	}
@@ -90,6 +92,12 @@ func (c *Conn) login(ctx context.Context, l Logins, issuer nkeys.KeyPair, accoun
 		c.log.Warn().Msg("unreadable login request ignored")
 		return
 	}
+	issuer, err := issuerFor(l.IssuerFile, request.Subject)
+	if err != nil {
+		c.log.Error().Err(err).Str("server", request.Server.Name).Msg("a login cannot be answered")
+		return
+	}
+	defer issuer.Wipe()
 	answer := jwt.NewAuthorizationResponseClaims(request.UserNkey)
 	answer.Audience = request.Server.ID
 	who := Login{
@@ -163,6 +171,32 @@ func pass(nkey, account string, p messages.Permission, issuer nkeys.KeyPair) (st
 	claims.Name, claims.Audience = p.User, account
 	claims.Pub.Allow, claims.Sub.Allow = p.Publish, p.Subscribe
 	return claims.Encode(issuer)
+}
+
+// OldIssuerFile is where the seed of before a rotation lies.
+func OldIssuerFile(issuer string) string {
+	return strings.TrimSuffix(issuer, ".issuer") + ".old.issuer"
+}
+
+// issuerFor is the seed whose signature a server expects: the present one, or for
+// one that has not started since the rotation the one of before. They are read
+// for each login, so that nobody has to be told.
+func issuerFor(path, public string) (nkeys.KeyPair, error) {
+	for _, file := range []string{path, OldIssuerFile(path)} {
+		pair, err := readIssuer(file)
+		if errors.Is(err, fs.ErrNotExist) && file != path {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if have, err := pair.PublicKey(); err == nil && have == public {
+			return pair, nil
+		}
+		pair.Wipe()
+	}
+	return nil, messages.Errorf(messages.CodeBusDenied, "the bus expects logins to be signed by %.12s…, which %s does not hold", public, path).
+		WithHint("copy the registry's folder of keys from the control plane, or start nats-server with its present nats.conf")
 }
 
 func readIssuer(path string) (nkeys.KeyPair, error) {

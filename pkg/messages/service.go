@@ -154,3 +154,17 @@ type CPIInfo struct {
 	APIVersion      int      `json:"api_version"`
 	Host            string   `json:"host"` // host id: whose paths it can read
 }
+
+// StoredLogin is a value in BucketIdentity, which the registry writes.
+type StoredLogin struct {
+	Sealed  *Sealed `json:"sealed,omitempty"` // StoredIdentities, sealed to the registry
+	Swapped bool    `json:"swapped,omitempty"`
+	Revoked bool    `json:"revoked,omitempty"`
+}
+
+// StoredIdentities are an agent's: the one that rides in its user data, and the
+// one that it gets over the bus.
+type StoredIdentities struct {
+	First   Identity `json:"first"`
+	Lasting Identity `json:"lasting"`
+}

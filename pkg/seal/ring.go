@@ -97,6 +97,22 @@ func (r *Ring) GoString() string { return r.String() }
 // Public is the key that others seal to.
 func (r *Ring) Public() string { return r.public }
 
+// Own is the key of the ring's role as its folder has it now. What rests is sealed
+// to it, so that a key of before is named less and less.
+func (r *Ring) Own() string {
+	if r.role == "" {
+		return r.public
+	}
+	public, err := PublicKey(r.dir, r.role)
+	if err != nil {
+		return r.public
+	}
+	if _, ok := r.find(public); !ok { // its other half is not there yet
+		return r.public
+	}
+	return public
+}
+
 // Seal writes v as JSON that only the holder of the key to can read.
 func (r *Ring) Seal(to string, v any) (*messages.Sealed, error) {
 	if !isKey(to) {

@@ -191,3 +191,51 @@ func TestRotationUnderARunningRing(t *testing.T) {
 		t.Errorf("a folder without the key: %v", err)
 	}
 }
+
+// What rests is sealed to the newest key, also by who has read an older one; an
+// old key can then be forgotten.
+func TestOwn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ring, err := seal.OpenRing(dir, "cpi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := ring.Public()
+	old, err := ring.Seal(ring.Own(), "old")
+	if err != nil || old.To != before {
+		t.Fatalf("sealed to %s: %v", old.To, err)
+	}
+	fresh, err := seal.Rotate(dir, "cpi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := ring.Seal(ring.Own(), "new")
+	if err != nil || box.To != fresh.Public() || ring.Public() != before {
+		t.Errorf("sealed to %s: %v", box.To, err)
+	}
+	keys, err := seal.OldKeys(dir, "cpi")
+	if err != nil || len(keys) != 1 || keys[0].Public != before {
+		t.Fatalf("the old keys are %v: %v", keys, err)
+	}
+	if err := keys[0].Forget(); err != nil {
+		t.Fatal(err)
+	}
+	last, err := seal.ReadRing(dir, "cpi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text string
+	if err := last.Open(box, &text); err != nil || text != "new" {
+		t.Errorf("what was sealed by who had the old key: %q, %v", text, err)
+	}
+	if err := last.Open(old, &text); messages.CodeOf(err) != messages.CodeSealUnreadable {
+		t.Errorf("what was sealed to a key that is gone: %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "cpi.xpub")); err != nil {
+		t.Fatal(err)
+	}
+	if ring.Own() != before {
+		t.Error("without a public key it is not the one that was read")
+	}
+}

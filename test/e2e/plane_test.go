@@ -39,12 +39,21 @@ func controlPlane(t *testing.T) (o lab.Options, nats *server.Server, run func(wa
 	if out := run(0, init...); !strings.Contains(out, "Nothing is missing") || !same(before, contents(t, o.Plane)) {
 		t.Errorf("a second init changes something:\n%s", out)
 	}
-	config, err := server.ProcessConfigFile(filepath.Join(o.Plane, "bus", "nats.conf"))
+	nats = startNATS(t, o.Plane)
+	run(0, "provision", "--bus", o.BusURL, "--keys", filepath.Join(o.Plane, "admin"))
+	return o, nats, run
+}
+
+// startNATS runs what the plane's configuration says.
+func startNATS(t *testing.T, plane string) *server.Server {
+	t.Helper()
+	config, err := server.ProcessConfigFile(filepath.Join(plane, "bus", "nats.conf"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	config.NoSigs = true
-	if nats, err = server.NewServer(config); err != nil {
+	nats, err := server.NewServer(config)
+	if err != nil {
 		t.Fatal(err)
 	}
 	go nats.Start()
@@ -52,8 +61,7 @@ func controlPlane(t *testing.T) (o lab.Options, nats *server.Server, run func(wa
 	if !nats.ReadyForConnections(30 * time.Second) {
 		t.Fatal("the server does not start")
 	}
-	run(0, "provision", "--bus", o.BusURL, "--keys", filepath.Join(o.Plane, "admin"))
-	return o, nats, run
+	return nats
 }
 
 func freePort(t *testing.T) string {
@@ -133,6 +141,15 @@ func TestControlPlane(t *testing.T) {
 	if out := run(1, "rotate", "ca", "--dir", o.Plane); !strings.Contains(out, "still trusted") {
 		t.Errorf("a third step:\n%s", out)
 	}
+	says := func(out string, wants ...string) {
+		t.Helper()
+		for _, want := range wants {
+			if !strings.Contains(out, want) {
+				t.Errorf("it does not say %q:\n%s", want, out)
+			}
+		}
+	}
+	says(run(0, "rotate", "old", "--dir", o.Plane), "orchestrator.1.xk: bosh.v1.cmd.micro is sealed with it\n", "agents-ca: the agent ", "cli.1.xk: bosh.v1.cmd.micro holds a fingerprint")
 	if out, code := end(); code != 0 {
 		t.Fatalf("a deploy with every key rotated ended with %d:\n%s", code, out)
 	}
@@ -150,7 +167,22 @@ func TestControlPlane(t *testing.T) {
 	l.WriteManifest(2048, "changed")
 	deploy(t, l, "--update")
 	whole(t, l)
+	says(run(0, "rotate", "old", "--dir", o.Plane), "Removed the curve key "+filepath.Join(o.Plane, "orchestrator", "orchestrator.1.xk"), "Removed the authority agents-ca", "cli.1.xk: the fingerprint of the deployment micro")
+
+	// What signs agents' logins: a server that has not started since expects the
+	// one of before, and the registry knows.
+	run(0, "rotate", "issuer", "--dir", o.Plane)
+	deploy(t, l, "--update", "--recreate")
+	nats.Shutdown()
+	nats.WaitForShutdown()
+	startNATS(t, o.Plane)
+	deploy(t, l, "--update", "--recreate")
+	whole(t, l)
 	remove(t, l)
+	if out := run(0, "rotate", "old", "--dir", o.Plane); strings.Contains(out, "Kept") || !strings.Contains(out, "cli.1.xk") {
+		t.Errorf("with nothing left on the bus:\n%s", out)
+	}
+	says(run(0, "rotate", "old", "--dir", o.Plane), "Nothing is old")
 	if out := run(0, "rotate", "--dir", o.Plane); !strings.Contains(out, "Nothing ends soon") {
 		t.Errorf("a fresh plane warns:\n%s", out)
 	}

@@ -2,11 +2,13 @@ package embed
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -50,6 +52,10 @@ func (c Config) Encode() ([]byte, error) {
 	for _, key := range c.Warden {
 		warden = append(warden, user(key, messages.WardenPermission()))
 	}
+	nobody, err := nobodysKey()
+	if err != nil {
+		return nil, err
+	}
 	security := object{ // server.key holds both halves, which one rename replaces
 		"cert_file": filepath.Join(c.Folder, "server.key"), "key_file": filepath.Join(c.Folder, "server.key"),
 		"ca_file": filepath.Join(c.Folder, "ca.pem"), "verify": true, "timeout": tlsTimeout,
@@ -58,14 +64,14 @@ func (c Config) Encode() ([]byte, error) {
 		"server_name": c.Name, "port": c.Port, "ping_interval": "5s", "ping_max": 2, "tls": security,
 		"jetstream": object{"store_dir": c.Store, "sync_interval": "always"},
 		"accounts": object{
-			Account: object{"jetstream": "enabled", "users": users}, "SYS": object{"users": warden}, "NOBODY": object{},
+			Account: object{"jetstream": "enabled", "users": users}, "SYS": object{"users": warden}, "NOBODY": object{"users": []any{object{"nkey": nobody}}},
 		},
 		"system_account": "SYS",
 		"authorization": object{
 			"timeout": loginWait,
-			// nats-server reloads everything but this. So it names neither the roles'
-			// keys nor their accounts: only who is in none of them is asked about.
-			"auth_callout": object{"issuer": c.Issuer, "account": Account, "auth_users": c.Warden, "allowed_accounts": []string{"NOBODY"}},
+			// nats-server reloads everything but this. So it names neither anybody's
+			// key nor an account that somebody is in: only who is in none is asked about.
+			"auth_callout": object{"issuer": c.Issuer, "account": Account, "auth_users": []string{nobody}, "allowed_accounts": []string{"NOBODY"}},
 		},
 	}
 	if c.Cluster != "" {
@@ -83,6 +89,17 @@ func (c Config) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("cannot encode the bus's configuration: %w", err)
 	}
 	return append([]byte("# Written by `microbosh init` and `microbosh rotate`, which write it again.\n"), b.Bytes()...), nil
+}
+
+// nobodysKey is a public key whose seed does not exist: the callout has to name a
+// user that it leaves alone.
+func nobodysKey() (string, error) {
+	sum := sha256.Sum256([]byte("microbosh: nobody"))
+	key, err := nkeys.Encode(nkeys.PrefixByteUser, sum[:])
+	if err != nil {
+		return "", fmt.Errorf("cannot encode the bus's configuration: %w", err)
+	}
+	return string(key), nil
 }
 
 // CheckConfig reads a configuration file as nats-server does.

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 
+	"github.com/microbosh/microbosh/pkg/bus"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/pkg/seal"
 )
@@ -33,17 +34,20 @@ func SealRoles() []messages.Role {
 // agents.
 func IssuerFile(keys string) string { return filepath.Join(keys, "registry.issuer") }
 
-// WardenFile is where a folder of keys keeps the seed of the registry's identity
-// in the system account.
-func WardenFile(keys string) string { return filepath.Join(keys, "registry.sys.nk") }
+// Warden is the registry's identity in the system account, as PublicUsers and
+// RotateUser call it.
+const Warden = "registry.sys"
+
+// RotateIssuer makes another seed that signs logins, and keeps the present one
+// beside it: each server says whose signature it expects.
+func RotateIssuer(keys string) error {
+	return replace(IssuerFile(keys), bus.OldIssuerFile(IssuerFile(keys)), nkeys.CreateAccount)
+}
 
 // OldUserFile is the seed that a role had before the last rotation.
 func OldUserFile(keys string, role messages.Role) string {
 	return filepath.Join(keys, role+".old.nk")
 }
-
-// EnsureUser gives the public half of a user's seed, made when it is missing.
-func EnsureUser(path string) (string, error) { return publicKey(path, nkeys.CreateUser) }
 
 // EnsureIssuer gives the public half of the seed that signs logins, made when it
 // is missing.
@@ -54,7 +58,7 @@ func EnsureIssuer(keys string) (string, error) {
 // PublicUsers are the keys that a role logs in with: the present one, made when
 // it is missing, and that of before the last rotation.
 func PublicUsers(keys string, role messages.Role) ([]string, error) {
-	public, err := EnsureUser(filepath.Join(keys, role+".nk"))
+	public, err := publicKey(filepath.Join(keys, role+".nk"), nkeys.CreateUser)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +66,7 @@ func PublicUsers(keys string, role messages.Role) ([]string, error) {
 	if _, err := os.Stat(old); err != nil {
 		return []string{public}, nil
 	}
-	former, err := EnsureUser(old)
+	former, err := publicKey(old, nkeys.CreateUser)
 	if err != nil || former == public {
 		return []string{public}, err
 	}
@@ -72,16 +76,21 @@ func PublicUsers(keys string, role messages.Role) ([]string, error) {
 // RotateUser gives a role a new seed and keeps the present one as the old one;
 // the one before that is forgotten.
 func RotateUser(keys string, role messages.Role) error {
-	path := filepath.Join(keys, role+".nk")
-	seed, err := secret(path, func() (string, error) { return newSeed(nkeys.CreateUser) })
+	return replace(filepath.Join(keys, role+".nk"), OldUserFile(keys, role), nkeys.CreateUser)
+}
+
+// replace puts a new seed in place and keeps the present one. Killed between,
+// both are the present one.
+func replace(path, old string, create func() (nkeys.KeyPair, error)) error {
+	seed, err := secret(path, func() (string, error) { return newSeed(create) })
 	if err != nil {
 		return err
 	}
-	fresh, err := newSeed(nkeys.CreateUser)
+	fresh, err := newSeed(create)
 	if err != nil {
 		return fmt.Errorf("cannot make %s: %w", path, err)
 	}
-	for _, f := range [][2]string{{OldUserFile(keys, role), seed}, {path, fresh}} { // killed between, both are the present one
+	for _, f := range [][2]string{{old, seed}, {path, fresh}} {
 		if err := renameio.WriteFile(f[0], []byte(f[1]+"\n"), 0o600, renameio.IgnoreUmask()); err != nil {
 			return fmt.Errorf("cannot write %s: %w", f[0], err)
 		}
@@ -113,12 +122,14 @@ func identities(keys string, o *server.Options) error {
 			o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: key, Permissions: permissions(p)})
 		}
 	}
-	public, err := EnsureUser(WardenFile(keys))
+	wardens, err := PublicUsers(keys, Warden)
 	if err != nil {
 		return err
 	}
-	callout.AuthUsers = append(callout.AuthUsers, public)
-	o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: public, Account: system, Permissions: permissions(messages.WardenPermission())})
+	for _, key := range wardens {
+		callout.AuthUsers = append(callout.AuthUsers, key)
+		o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: key, Account: system, Permissions: permissions(messages.WardenPermission())})
+	}
 	if callout.Issuer, err = EnsureIssuer(keys); err != nil {
 		return err
 	}

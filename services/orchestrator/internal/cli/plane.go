@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,55 +47,6 @@ func (a *app) initCommand() *cobra.Command {
 	flags.StringVar(&about.Registry, "registry", "", "URL at which VMs reach the registry")
 	flags.StringVar(&about.Store, "store", "/var/lib/microbosh/bus", "folder of the bus's streams, on each host")
 	return cmd
-}
-
-func (a *app) rotateCommand() *cobra.Command {
-	var dir string
-	cmd := &cobra.Command{
-		Use:   "rotate [ROLE|tls|ca]",
-		Short: "replace a role's keys, all certificates or, in two steps, what signs them; without one tell what ends soon",
-		Args:  usageArgs(cobra.MaximumNArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) error {
-			p, err := plane.Open(dir)
-			if err != nil {
-				return err
-			}
-			if what := strings.Join(args, ""); what != "" {
-				done, err := p.Rotate(what)
-				if err != nil {
-					return err
-				}
-				a.ui.Result(done.What+"\n"+done.Next, map[string]string{"rotated": what, "done": done.What, "next": done.Next})
-				return nil
-			}
-			return a.expiring(p)
-		},
-	}
-	cmd.Flags().StringVar(&dir, "dir", ".microbosh", "the control plane's folder, or the state folder of an embedded bus")
-	return cmd
-}
-
-func (a *app) expiring(p *plane.Plane) error {
-	list, err := p.Expiring()
-	if err != nil {
-		return err
-	}
-	type line struct {
-		Path  string    `json:"path"`
-		Name  string    `json:"name"`
-		After time.Time `json:"ends"`
-	}
-	lines := []line{}
-	text := "Nothing ends soon."
-	if len(list) > 0 {
-		text = ""
-	}
-	for _, e := range list {
-		text += e.Warning(time.Now()).Message + "\n"
-		lines = append(lines, line{e.Path, e.Name, e.After})
-	}
-	a.ui.Result(strings.TrimSuffix(text, "\n"), lines)
-	return nil
 }
 
 func (a *app) provisionCommand() *cobra.Command {

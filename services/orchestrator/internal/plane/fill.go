@@ -171,17 +171,16 @@ func (p *Plane) share(role messages.Role) error {
 // registry makes the credential of the HTTP API, which CPIs know too, and tells
 // them where it is.
 func (p *Plane) registry() error {
-	const name = "registry.http"
-	path := filepath.Join(p.keys(messages.RoleRegistry), name)
+	path := p.credential(messages.RoleRegistry)
 	line, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		line = []byte("registry:" + rand.Text() + "\n")
+		line = newCredential()
 		_, err = write(path, line, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot make the registry's credential: %w", err)
 	}
-	if _, err := write(filepath.Join(p.keys(messages.RoleCPI), name), line, 0o600); err != nil {
+	if _, err := write(p.credential(messages.RoleCPI), line, 0o600); err != nil {
 		return err
 	}
 	b, err := json.Marshal(map[string]string{"url": p.about.Registry})
@@ -191,6 +190,13 @@ func (p *Plane) registry() error {
 	_, err = write(p.path("registry.json"), append(b, '\n'), 0o644)
 	return err
 }
+
+// credential is where a role keeps that of the registry's HTTP API.
+func (p *Plane) credential(role messages.Role) string {
+	return filepath.Join(p.keys(role), "registry.http")
+}
+
+func newCredential() []byte { return []byte("registry:" + rand.Text() + "\n") }
 
 // count tells how many files there are.
 func (p *Plane) count() (n int, err error) {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nkeys"
+
 	"github.com/microbosh/microbosh/services/orchestrator/internal/plane"
 	"github.com/microbosh/microbosh/test/killpoint"
 )
@@ -61,7 +63,7 @@ func TestKill(t *testing.T) {
 		before []string
 		each   int
 	}{
-		makeIt: {nil, 11}, "cpi": {[]string{makeIt}, 1}, plane.TLS: {[]string{makeIt}, 5},
+		makeIt: {nil, 11}, "registry": {[]string{makeIt}, 1}, plane.Issuer: {[]string{makeIt}, 1}, plane.TLS: {[]string{makeIt}, 5},
 		"ca, first step": {[]string{makeIt}, 1}, "ca, second step": {[]string{makeIt, plane.CA}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,6 +93,7 @@ func TestKill(t *testing.T) {
 					t.Fatalf("killed before %s, again: %v", said, err)
 				}
 				usable(t, dir, start)
+				kept(t, dir, start)
 				if err := act(dir, makeIt); err != nil {
 					t.Fatalf("killed before %s, then init: %v", said, err)
 				}
@@ -175,6 +178,52 @@ func usable(t *testing.T, dir, start string) {
 			_, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: pool, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 			if err != nil {
 				t.Errorf("%s is not accepted: %v", pair.Leaf.Subject.CommonName, err)
+			}
+		}
+	}
+}
+
+// kept tells whether every key of the start is still there and the bus knows it.
+func kept(t *testing.T, dir, start string) {
+	t.Helper()
+	config, err := os.ReadFile(filepath.Join(dir, "bus", "nats.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]bool{}
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[filepath.Base(filepath.Dir(file))+" "+string(b)] = true
+	}
+	for _, pattern := range []string{"*.nk", "*.xk", "registry.http", "registry.issuer"} {
+		files, err := filepath.Glob(filepath.Join(start, "*", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			folder, b := filepath.Base(filepath.Dir(file)), []byte(nil)
+			if b, err = os.ReadFile(file); err != nil {
+				t.Fatal(err)
+			}
+			if !all[folder+" "+string(b)] && (folder != "cpi" || pattern != "registry.http") { // the CPI needs only the present one
+				t.Errorf("%s of the start is lost", file)
+			}
+			if pattern != "*.nk" {
+				continue
+			}
+			pair, err := nkeys.FromSeed([]byte(strings.TrimSpace(string(b))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if public, err := pair.PublicKey(); err != nil || !strings.Contains(string(config), public) {
+				t.Errorf("the bus does not know %s of the start: %v", file, err)
 			}
 		}
 	}

@@ -191,11 +191,9 @@ func (p *Plane) configure() (made bool, err error) {
 			return made, err
 		}
 	}
-	warden, err := embed.EnsureUser(embed.WardenFile(p.keys(messages.RoleRegistry)))
-	if err != nil {
+	if c.Warden, err = embed.PublicUsers(p.keys(messages.RoleRegistry), embed.Warden); err != nil {
 		return made, err
 	}
-	c.Warden = []string{warden}
 	if c.Issuer, err = embed.EnsureIssuer(p.keys(messages.RoleRegistry)); err != nil {
 		return made, err
 	}

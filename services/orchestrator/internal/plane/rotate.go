@@ -5,16 +5,15 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/microbosh/microbosh/pkg/bus/embed"
 	"github.com/microbosh/microbosh/pkg/cert"
 	"github.com/microbosh/microbosh/pkg/messages"
-	"github.com/microbosh/microbosh/pkg/seal"
 )
 
 // What Rotate takes beside a role.
 const (
-	TLS = "tls" // all certificates
-	CA  = "ca"  // what signs them, see Line of package cert
+	TLS    = "tls"    // all certificates
+	CA     = "ca"     // what signs them, see Line of package cert
+	Issuer = "issuer" // what signs agents' logins
 )
 
 // server is the pair of files of a node of the bus.
@@ -34,35 +33,17 @@ func (p *Plane) Rotate(what string) (Done, error) {
 		return Done{"Every certificate is new. Those of before stay good until they end.", copyAndReload}, p.rotateTLS()
 	case what == CA:
 		return p.rotateCA()
+	case what == Issuer:
+		return Done{"What signs agents' logins is new. The registry signs for each server of the bus with what that one expects.", restart}, p.rotateIssuer()
 	case !slices.Contains(roles(), what):
-		return Done{}, messages.Errorf(messages.CodeUsage, "there is no role %.60q", what).WithHint("one of %v, or tls, or ca", roles())
+		return Done{}, messages.Errorf(messages.CodeUsage, "there is no role %.60q", what).WithHint("one of %v, or tls, ca or issuer; or old, to remove what nothing names any more", roles())
 	}
 	return Done{"Rotated " + what + ". What was there before stays good.", copyAndReload}, p.rotateRole(what)
 }
 
 const copyAndReload = "Copy the folders to where they are used and have the bus read its configuration again (systemctl reload microbosh-bus), then start the programs of that role again."
 
-func (p *Plane) rotateRole(role messages.Role) error {
-	if err := embed.RotateUser(p.keys(role), role); err != nil {
-		return err
-	}
-	if slices.Contains(embed.SealRoles(), role) {
-		if _, err := seal.Rotate(p.keys(role), role); err != nil {
-			return err
-		}
-		if err := p.share(role); err != nil {
-			return err
-		}
-	}
-	if p.one {
-		return nil // the embedded bus has no configuration
-	}
-	if err := p.certify(role); err != nil {
-		return err
-	}
-	_, err := p.configure()
-	return err
-}
+const restart = "Copy the registry's folder to where it is used first, then start the servers of the bus again, one after the other (systemctl restart microbosh-bus): this is the one part of their configuration that they do not reload."
 
 func (p *Plane) rotateTLS() error {
 	plane, _, err := p.lines()

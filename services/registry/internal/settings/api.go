@@ -30,13 +30,13 @@ const maxRequests = 256 // at a time
 // tell people why not.
 type API struct {
 	store      *Store
-	credential Credential
+	credential *Credential
 	log        zerolog.Logger
 	slots      chan struct{}
 }
 
 // NewAPI makes one.
-func NewAPI(store *Store, credential Credential, log zerolog.Logger) *API {
+func NewAPI(store *Store, credential *Credential, log zerolog.Logger) *API {
 	return &API{store: store, credential: credential, log: log, slots: make(chan struct{}, maxRequests)}
 }
 

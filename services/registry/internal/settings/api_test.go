@@ -2,10 +2,14 @@ package settings_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/renameio/v2"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/services/registry/internal/settings"
@@ -136,5 +140,46 @@ func TestCredential(t *testing.T) {
 		if _, err := settings.OpenCredential(bad); messages.CodeOf(err) != messages.CodeStateInvalid {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A credential that is replaced is known at once, and that of before still.
+func TestCredentialRotation(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "registry.http")
+	write := func(path, text string) {
+		t.Helper()
+		if err := renameio.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(path, "registry:first")
+	c, err := settings.OpenCredential(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := func(password string) bool {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodPut, "/", nil)
+		r.SetBasicAuth("registry", password)
+		return c.Matches(r)
+	}
+	instance := func(password string) bool {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.SetBasicAuth("vm-1", messages.InstancePassword(password, "vm-1"))
+		return c.MatchesInstance(r, "vm-1") && !c.MatchesInstance(r, "vm-2")
+	}
+	if !good("first") || good("second") || !instance("first") || instance("second") {
+		t.Error("before the rotation")
+	}
+	write(strings.TrimSuffix(path, ".http")+".old.http", "registry:first")
+	write(path, "registry:second")
+	if !good("first") || !good("second") || !instance("first") || !instance("second") || good("third") {
+		t.Error("after the rotation")
+	}
+	write(path, "no credential") // keeps what was there
+	if !good("second") || good("no credential") {
+		t.Error("after a file that holds none")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -19,8 +20,18 @@ import (
 const maxCredential = 1024
 
 // Credential is the user and password of the services at the HTTP API. Each
-// instance's own follows from it.
+// instance's own follows from it. That of before a rotation, in
+// registry.old.http, is as good until the next one; whoever comes with neither
+// may come with one that was written since, so the files are looked at again.
 type Credential struct {
+	path string
+
+	mu   sync.Mutex
+	both []secret    // guarded by mu
+	seen os.FileInfo // guarded by mu; of the present one when it was read
+}
+
+type secret struct {
 	user, digest [sha256.Size]byte
 	password     string
 }
@@ -28,44 +39,98 @@ type Credential struct {
 // OpenCredential reads "user:password" from a file that only its owner can
 // read, and makes it when it is missing. Of two processes that do so at once
 // both get the same.
-func OpenCredential(path string) (Credential, error) {
-	line, err := readCredential(path)
+func OpenCredential(path string) (*Credential, error) {
+	c := &Credential{path: path}
+	err := c.read()
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := createCredential(path); err != nil {
-			return Credential{}, fmt.Errorf("cannot make %s: %w", path, err)
+			return nil, fmt.Errorf("cannot make %s: %w", path, err)
 		}
-		line, err = readCredential(path)
+		err = c.read()
 	}
+	return c, err
+}
+
+// read reads both files; the caller is alone with c.
+func (c *Credential) read() error {
+	info, err := os.Stat(c.path)
 	if err != nil {
-		return Credential{}, err
+		return fmt.Errorf("cannot read the registry's credential: %w", err)
 	}
-	user, password, ok := strings.Cut(line, ":")
-	if !ok || user == "" || password == "" {
-		return Credential{}, messages.Errorf(messages.CodeStateInvalid, "%s holds no user:password", path).
-			WithHint("write one line user:password into it, or delete it to have a new one made")
+	present, err := readSecret(c.path)
+	if err != nil {
+		return err
 	}
-	return Credential{user: sha256.Sum256([]byte(user)), digest: sha256.Sum256([]byte(password)), password: password}, nil
+	both := []secret{present}
+	old, err := readSecret(oldCredential(c.path))
+	switch {
+	case err == nil:
+		both = append(both, old)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	c.both, c.seen = both, info
+	return nil
+}
+
+func oldCredential(path string) string { return strings.TrimSuffix(path, ".http") + ".old.http" }
+
+// matches asks about each secret, and once more when the file was replaced.
+func (c *Credential) matches(ask func(secret) int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.asked(ask) {
+		return true
+	}
+	info, err := os.Stat(c.path)
+	if err != nil || os.SameFile(info, c.seen) && info.ModTime().Equal(c.seen.ModTime()) {
+		return false
+	}
+	return c.read() == nil && c.asked(ask)
+}
+
+func (c *Credential) asked(ask func(secret) int) bool {
+	same := 0
+	for _, s := range c.both {
+		same |= ask(s)
+	}
+	return same == 1
 }
 
 // Matches tells whether a request carries the credential, in a time that tells
 // nothing about it.
-func (c Credential) Matches(r *http.Request) bool {
+func (c *Credential) Matches(r *http.Request) bool {
 	user, password, ok := r.BasicAuth()
 	u, p := sha256.Sum256([]byte(user)), sha256.Sum256([]byte(password))
-	same := subtle.ConstantTimeCompare(u[:], c.user[:]) & subtle.ConstantTimeCompare(p[:], c.digest[:])
-	return ok && same == 1
+	return ok && c.matches(func(s secret) int {
+		return subtle.ConstantTimeCompare(u[:], s.user[:]) & subtle.ConstantTimeCompare(p[:], s.digest[:])
+	})
 }
 
 // MatchesInstance tells whether a request carries the credential of that
 // instance.
-func (c Credential) MatchesInstance(r *http.Request, name string) bool {
+func (c *Credential) MatchesInstance(r *http.Request, name string) bool {
 	user, password, ok := r.BasicAuth()
-	want := messages.InstancePassword(c.password, name)
-	return ok && user == name && subtle.ConstantTimeCompare([]byte(password), []byte(want)) == 1
+	return ok && user == name && c.matches(func(s secret) int {
+		return subtle.ConstantTimeCompare([]byte(password), []byte(messages.InstancePassword(s.password, name)))
+	})
 }
 
 // String keeps the password out of logs.
-func (c Credential) String() string { return "credential" }
+func (c *Credential) String() string { return "credential" }
+
+func readSecret(path string) (secret, error) {
+	line, err := readCredential(path)
+	if err != nil {
+		return secret{}, err
+	}
+	user, password, ok := strings.Cut(line, ":")
+	if !ok || user == "" || password == "" {
+		return secret{}, messages.Errorf(messages.CodeStateInvalid, "%s holds no user:password", path).
+			WithHint("write one line user:password into it, or delete it to have a new one made")
+	}
+	return secret{user: sha256.Sum256([]byte(user)), digest: sha256.Sum256([]byte(password)), password: password}, nil
+}
 
 func readCredential(path string) (string, error) {
 	info, err := os.Stat(path)

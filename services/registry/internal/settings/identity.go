@@ -29,22 +29,10 @@ type Identities struct {
 	cut    func(ctx context.Context, user string) error
 }
 
-// login is the value in the bucket.
-type login struct {
-	Sealed  *messages.Sealed `json:"sealed,omitempty"` // credentials
-	Swapped bool             `json:"swapped,omitempty"`
-	Revoked bool             `json:"revoked,omitempty"`
-}
-
-type credentials struct {
-	First   messages.Identity `json:"first"`
-	Lasting messages.Identity `json:"lasting"`
-}
-
 // known is an identity that is in force.
 type known struct {
-	login
-	credentials
+	messages.StoredLogin
+	messages.StoredIdentities
 	revision uint64
 }
 
@@ -53,7 +41,7 @@ type known struct {
 func (i *Identities) Create(ctx context.Context, agentID string, lasting bool) (messages.Identity, error) {
 	have, err := i.get(ctx, agentID)
 	if errors.Is(err, bus.ErrNone) && !lasting {
-		have.credentials, err = i.make(ctx, agentID)
+		have.StoredIdentities, err = i.make(ctx, agentID)
 		if errors.Is(err, bus.ErrConflict) { // somebody was faster
 			have, err = i.get(ctx, agentID)
 		}
@@ -68,8 +56,8 @@ func (i *Identities) Create(ctx context.Context, agentID string, lasting bool) (
 	return have.First, err
 }
 
-func (i *Identities) make(ctx context.Context, agentID string) (credentials, error) {
-	var c credentials
+func (i *Identities) make(ctx context.Context, agentID string) (messages.StoredIdentities, error) {
+	var c messages.StoredIdentities
 	authority, bundle, err := agentAuthority(i.keys)
 	if err != nil {
 		return c, err
@@ -88,15 +76,15 @@ func (i *Identities) make(ctx context.Context, agentID string) (credentials, err
 		}
 		one.into.Certificate, one.into.PrivateKey, one.into.CA = string(pair.Certificate), string(pair.Key), string(bundle)
 	}
-	box, err := i.ring.Seal(i.ring.Public(), c)
+	box, err := i.ring.Seal(i.ring.Own(), c)
 	if err != nil {
 		return c, err
 	}
-	_, err = i.put(ctx, agentID, login{Sealed: box}, 0)
+	_, err = i.put(ctx, agentID, messages.StoredLogin{Sealed: box}, 0)
 	return c, err
 }
 
-func (i *Identities) put(ctx context.Context, agentID string, l login, revision uint64) (uint64, error) {
+func (i *Identities) put(ctx context.Context, agentID string, l messages.StoredLogin, revision uint64) (uint64, error) {
 	value, err := json.Marshal(l)
 	if err != nil {
 		return 0, fmt.Errorf("cannot encode the identity of %s: %w", agentID, err)
@@ -114,7 +102,7 @@ func (i *Identities) Revoke(ctx context.Context, agentID string) error {
 		if err != nil && !errors.Is(err, bus.ErrNone) {
 			return err
 		}
-		_, err = i.put(ctx, agentID, login{Revoked: true}, have.Revision)
+		_, err = i.put(ctx, agentID, messages.StoredLogin{Revoked: true}, have.Revision)
 		if err == nil {
 			return i.cut(ctx, agentID)
 		}
@@ -165,7 +153,7 @@ func same(a, b string) bool {
 // swap ends the first credential, and whatever is connected with it.
 func (i *Identities) swap(ctx context.Context, agentID string, have known) error {
 	have.Swapped = true
-	_, err := i.put(ctx, agentID, have.login, have.revision)
+	_, err := i.put(ctx, agentID, have.StoredLogin, have.revision)
 	if errors.Is(err, bus.ErrConflict) { // swapped or revoked meanwhile: the agent tries again
 		return messages.Errorf(messages.CodeConflict, "the identity of %s was written by somebody else meanwhile", agentID)
 	}
@@ -185,14 +173,14 @@ func (i *Identities) get(ctx context.Context, agentID string) (known, error) {
 		return known{}, err
 	}
 	have := known{revision: e.Revision}
-	if err := json.Unmarshal(e.Value, &have.login); err != nil {
+	if err := json.Unmarshal(e.Value, &have.StoredLogin); err != nil {
 		return known{}, messages.Errorf(messages.CodeMalformed, "what is stored as the identity of %s cannot be read", agentID)
 	}
 	if have.Revoked {
 		return known{}, messages.Errorf(messages.CodeBusDenied, "the identity of the agent %s was revoked", agentID).
 			WithHint("its VM was deleted; deploy again for a new one")
 	}
-	if err := i.ring.Open(have.Sealed, &have.credentials); err != nil {
+	if err := i.ring.Open(have.Sealed, &have.StoredIdentities); err != nil {
 		return known{}, fmt.Errorf("cannot open the identity of %s: %w", agentID, err)
 	}
 	if have.First.User != agentID || have.First.Password == "" {

@@ -177,7 +177,7 @@ func (s *Store) encode(name string, in Instance) ([]byte, error) {
 	if err := check(in); err != nil {
 		return nil, err
 	}
-	box, err := s.ring.Seal(s.ring.Public(), resting{Name: name, Settings: string(in.Settings)})
+	box, err := s.ring.Seal(s.ring.Own(), resting{Name: name, Settings: string(in.Settings)})
 	if err != nil {
 		return nil, err
 	}
