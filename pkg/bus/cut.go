@@ -31,9 +31,15 @@ type said struct {
 	} `json:"data"`
 }
 
-// Cut ends all connections of a user of the bus, on every server. The
-// connection must be in the bus's system account.
-func (c *Conn) Cut(ctx context.Context, user string) error {
+// Connection is one of a server's; the zero value is none.
+type Connection struct {
+	Server string // its id
+	ID     uint64
+}
+
+// Cut ends all connections of a user of the bus, on every server, but for the one
+// that is spared. This connection must be in the bus's system account.
+func (c *Conn) Cut(ctx context.Context, user string, spared Connection) error {
 	ctx, cancel := withDefault(ctx, confirmFor)
 	defer cancel()
 	question, err := json.Marshal(map[string]any{"user": user, "auth": true})
@@ -68,7 +74,7 @@ func (c *Conn) Cut(ctx context.Context, user string) error {
 			continue
 		}
 		asked++
-		if err := c.kick(ctx, answer); err != nil {
+		if err := c.kick(ctx, answer, spared); err != nil {
 			return messages.Errorf(messages.CodeBusUnreachable, "cannot cut the connections of %s: %w", user, err)
 		}
 	}
@@ -85,8 +91,11 @@ func next(ctx context.Context, sub *nats.Subscription, more bool) (*nats.Msg, er
 	return sub.NextMsgWithContext(ctx)
 }
 
-func (c *Conn) kick(ctx context.Context, at said) error {
+func (c *Conn) kick(ctx context.Context, at said, spared Connection) error {
 	for _, found := range at.Data.Connections {
+		if spared == (Connection{at.Server.ID, found.CID}) {
+			continue
+		}
 		body, err := json.Marshal(map[string]uint64{"cid": found.CID})
 		if err != nil {
 			return err

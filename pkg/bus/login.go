@@ -41,6 +41,7 @@ type Logins struct {
 type Login struct {
 	User, Password string
 	Certificate    string // its common name, "" without one
+	Connection     Connection
 }
 
 // ServeLogins answers the bus's questions about logins until ctx ends. ready is
@@ -102,6 +103,7 @@ func (c *Conn) login(ctx context.Context, l Logins, account string, m *nats.Msg)
 	answer.Audience = request.Server.ID
 	who := Login{
 		User: request.ConnectOptions.Username, Password: request.ConnectOptions.Password, Certificate: commonName(request.TLS),
+		Connection: Connection{request.Server.ID, request.ClientInformation.ID},
 	}
 	if nameless(who) {
 		who.User, who.Password = "", ""

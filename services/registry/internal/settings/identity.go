@@ -26,7 +26,7 @@ type Identities struct {
 	bucket Bucket
 	ring   *seal.Ring
 	keys   string // folder of the agents' authority and of what they trust, read anew for each
-	cut    func(ctx context.Context, user string) error
+	cut    func(ctx context.Context, user string, spared bus.Connection) error
 }
 
 // known is an identity that is in force.
@@ -104,7 +104,7 @@ func (i *Identities) Revoke(ctx context.Context, agentID string) error {
 		}
 		_, err = i.put(ctx, agentID, messages.StoredLogin{Revoked: true}, have.Revision)
 		if err == nil {
-			return i.cut(ctx, agentID)
+			return i.cut(ctx, agentID, bus.Connection{})
 		}
 		if !errors.Is(err, bus.ErrConflict) {
 			return err
@@ -139,7 +139,7 @@ func (i *Identities) Check(ctx context.Context, l bus.Login) (messages.Permissio
 		return messages.Permission{}, messages.Errorf(messages.CodeBusDenied, "the agent %s was given another credential since this one", user)
 	}
 	if !first && !have.Swapped {
-		if err := i.swap(ctx, user, have); err != nil {
+		if err := i.swap(ctx, user, have, l.Connection); err != nil {
 			return messages.Permission{}, err
 		}
 	}
@@ -150,8 +150,9 @@ func same(a, b string) bool {
 	return a != "" && subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
 }
 
-// swap ends the first credential, and whatever is connected with it.
-func (i *Identities) swap(ctx context.Context, agentID string, have known) error {
+// swap ends the first credential, and whatever is connected with it, but not the
+// connection that logs in with the lasting one: the server has its name already.
+func (i *Identities) swap(ctx context.Context, agentID string, have known, newcomer bus.Connection) error {
 	have.Swapped = true
 	_, err := i.put(ctx, agentID, have.StoredLogin, have.revision)
 	if errors.Is(err, bus.ErrConflict) { // swapped or revoked meanwhile: the agent tries again
@@ -160,7 +161,7 @@ func (i *Identities) swap(ctx context.Context, agentID string, have known) error
 	if err != nil {
 		return err
 	}
-	return i.cut(ctx, agentID)
+	return i.cut(ctx, agentID, newcomer)
 }
 
 // get reads an identity; bus.ErrNone when there never was one.

@@ -55,6 +55,11 @@ func TestSwap(t *testing.T) {
 	case <-within(t).Done():
 		t.Fatal("who came with the first credential stays")
 	}
+	select {
+	case <-cut:
+		t.Error("who came with the lasting credential was cut with the others")
+	default:
+	}
 	if _, _, err := login(t, url, first); messages.CodeOf(err) != messages.CodeBusDenied {
 		t.Errorf("the first credential is good after the swap: %v", err)
 	}
