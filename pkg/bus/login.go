@@ -3,6 +3,7 @@ package bus
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,8 +41,16 @@ type Logins struct {
 // Login is what somebody brings. The server has verified the certificate.
 type Login struct {
 	User, Password string
-	Certificate    string // its common name, "" without one
+	Certificate    *x509.Certificate // nil without one
 	Connection     Connection
+}
+
+// Name is the common name of the certificate, "" without one.
+func (l Login) Name() string {
+	if l.Certificate == nil {
+		return ""
+	}
+	return l.Certificate.Subject.CommonName
 }
 
 // ServeLogins answers the bus's questions about logins until ctx ends. ready is
@@ -102,7 +111,7 @@ func (c *Conn) login(ctx context.Context, l Logins, account string, m *nats.Msg)
 	answer := jwt.NewAuthorizationResponseClaims(request.UserNkey)
 	answer.Audience = request.Server.ID
 	who := Login{
-		User: request.ConnectOptions.Username, Password: request.ConnectOptions.Password, Certificate: commonName(request.TLS),
+		User: request.ConnectOptions.Username, Password: request.ConnectOptions.Password, Certificate: verified(request.TLS),
 		Connection: Connection{request.Server.ID, request.ClientInformation.ID},
 	}
 	if nameless(who) {
@@ -114,7 +123,7 @@ func (c *Conn) login(ctx context.Context, l Logins, account string, m *nats.Msg)
 	}
 	if err != nil {
 		answer.Error = messages.AsError(err).Message
-		c.log.Warn().Str("agent", fmt.Sprintf("%.64q", cmp.Or(who.User, who.Certificate))).Str("from", request.ClientInformation.Host).Msg("login refused")
+		c.log.Warn().Str("agent", fmt.Sprintf("%.64q", cmp.Or(who.User, who.Name()))).Str("from", request.ClientInformation.Host).Msg("login refused")
 	}
 	text, err := answer.Encode(issuer)
 	if err == nil {
@@ -154,16 +163,16 @@ func (c *Conn) account(ctx context.Context) (string, error) {
 	return info.Data.Account, nil
 }
 
-// commonName is that of the certificate which the server verified.
-func commonName(t *jwt.ClientTLS) string {
+// verified is the certificate that the server verified.
+func verified(t *jwt.ClientTLS) *x509.Certificate {
 	if t == nil || len(t.VerifiedChains) == 0 || len(t.VerifiedChains[0]) == 0 {
-		return ""
+		return nil
 	}
 	parsed, err := cert.Parse([]byte(t.VerifiedChains[0][0]))
 	if err != nil {
-		return ""
+		return nil
 	}
-	return parsed.Subject.CommonName
+	return parsed
 }
 
 // pass is the server's licence for one connection. Its name is what Cut finds
@@ -171,7 +180,14 @@ func commonName(t *jwt.ClientTLS) string {
 func pass(nkey, account string, p messages.Permission, issuer nkeys.KeyPair) (string, error) {
 	claims := jwt.NewUserClaims(nkey)
 	claims.Name, claims.Audience = p.User, account
-	claims.Pub.Allow, claims.Sub.Allow = p.Publish, p.Subscribe
+	for _, one := range []struct {
+		into *jwt.Permission
+		may  []string
+	}{{&claims.Pub, p.Publish}, {&claims.Sub, p.Subscribe}} {
+		if one.into.Allow = one.may; len(one.may) == 0 { // to the server no list is everything
+			one.into.Deny = jwt.StringList{">"}
+		}
+	}
 	return claims.Encode(issuer)
 }
 

@@ -2,6 +2,7 @@ package cert
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -75,6 +76,26 @@ func Trusted(lines ...Line) []byte {
 		text = append(text, one...)
 	}
 	return text
+}
+
+// Bears tells whether an authority of the line signed a certificate.
+func (l Line) Bears(c *x509.Certificate) bool {
+	if l.Present.Signed(c) || l.Next != nil && l.Next.Signed(c) {
+		return true
+	}
+	old, err := Parse(l.Old)
+	return err == nil && c.CheckSignatureFrom(old) == nil
+}
+
+// SignedByAny tells whether one of the authorities in PEM text signed a
+// certificate.
+func SignedByAny(authorities []byte, c *x509.Certificate) bool {
+	for block, rest := pem.Decode(authorities); block != nil; block, rest = pem.Decode(rest) {
+		if by, err := x509.ParseCertificate(block.Bytes); err == nil && c.CheckSignatureFrom(by) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // Announce makes the next authority of a line, unless there is one.

@@ -1,6 +1,10 @@
 package cert
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/microbosh/microbosh/pkg/messages"
+)
 
 // Names of the authorities' files: one signs servers and roles, the other, which
 // the registry holds, agents.
@@ -11,7 +15,10 @@ const (
 
 // Names of BOSH's convention.
 const (
-	ServerName  = "default.nats.bosh-internal"
+	ServerName        = "default.nats.bosh-internal"
+	DirectorName      = "default.director.bosh-internal"
+	HealthMonitorName = "default.hm.bosh-internal"
+
 	agentSuffix = ".agent.bosh-internal"
 	firstSuffix = ".bootstrap" + agentSuffix
 	roleSuffix  = ".microbosh.bosh-internal"
@@ -39,4 +46,12 @@ func ParseAgentName(name string) (agentID string, first bool) {
 }
 
 // RoleName is the common name of a role's certificate.
-func RoleName(role string) string { return role + roleSuffix }
+func RoleName(role messages.Role) string {
+	switch role {
+	case messages.RoleDirector:
+		return DirectorName
+	case messages.RoleHealthMonitor:
+		return HealthMonitorName
+	}
+	return role + roleSuffix
+}

@@ -13,6 +13,10 @@ const (
 	RoleRegistry     Role = "registry"     //
 	RoleOps          Role = "ops"          // people who watch
 	RoleAgent        Role = "agent"        // each agent has its own identity, see AgentPermission
+
+	// BOSH's own, which log in by certificate: see BOSHPermissions.
+	RoleDirector      Role = "director"
+	RoleHealthMonitor Role = "hm"
 )
 
 // UserInfoSubject is where the bus tells who one is.
@@ -21,8 +25,8 @@ const UserInfoSubject = "$SYS.REQ.USER.INFO"
 // LoginSubject is where the bus asks who may log in as an agent.
 const LoginSubject = "$SYS.REQ.USER.AUTH"
 
-// Permission is what a role may publish and subscribe to. Respond lets it
-// answer whoever asked it, and only them.
+// Permission is what a role may publish and subscribe to; an empty list is
+// nothing. Respond lets it answer whoever asked it, and only them.
 type Permission struct {
 	Role      Role     `json:"role"`
 	User      string   `json:"user,omitempty"` // of an agent: its id
@@ -146,6 +150,26 @@ func AgentPermission(agentID string) Permission {
 			ReplySubject("*", agentID, "*"),
 		},
 		Subscribe: []string{AgentSubject(agentID)},
+	}
+}
+
+// DirectorAlertSubject is where a Director tells its health monitor of what it
+// does.
+const DirectorAlertSubject = "hm.director.alert"
+
+// BOSHPermissions are those that a BOSH Director writes for itself and for its
+// health monitor.
+func BOSHPermissions() []Permission {
+	return []Permission{
+		{
+			Role: RoleDirector, User: RoleDirector,
+			Publish:   []string{AgentSubject("*"), DirectorAlertSubject},
+			Subscribe: []string{DirectorPrefix + ">"},
+		},
+		{
+			Role: RoleHealthMonitor, User: RoleHealthMonitor, // publishes nothing
+			Subscribe: []string{HeartbeatPrefix + "*", AlertPrefix + "*", ShutdownPrefix + "*", DirectorAlertSubject},
+		},
 	}
 }
 

@@ -18,6 +18,7 @@ var update = flag.Bool("update", false, "write what was measured into docs/secur
 var roles = []string{
 	messages.RoleCLI, messages.RoleOrchestrator, messages.RoleCPI,
 	messages.RoleRegistry, messages.RoleOps, messages.RoleAgent, messages.RoleAdmin, warden,
+	messages.RoleDirector, messages.RoleHealthMonitor,
 }
 
 // warden is the registry's identity in the bus's system account.
@@ -27,63 +28,64 @@ const warden = "registry.sys"
 // the registry's identity in the bus's system account, where nothing but
 // $SYS.> is.
 const matrix = `
-                                                    cli orc cpi reg ops agt adm sys
-bosh.v1.cmd.micro                                    p   .   .   .   s   .   b   .
-bosh.v1.journal.micro.step_done                      s   p   .   .   s   .   b   .
-bosh.v1.step.openstack.create_vm.micro               .   p   .   .   s   .   b   .
-bosh.v1.result.openstack.create_vm.micro.u-c-1       s   .   p   .   s   .   b   .
-bosh.v1.event.micro.orchestrator.run_closed          s   p   .   .   s   .   b   .
-bosh.v1.event.micro.cpi-openstack.progress           s   .   p   .   s   .   b   .
-bosh.v1.event.micro.cpi-openstack.run_closed         s   .   .   .   s   .   b   .
-bosh.v1.svc.orchestrator.status                      p   b   .   .   s   .   b   .
-bosh.v1.svc.registry.settings_get                    .   .   p   s   s   .   b   .
-bosh.v1.svc.registry.settings_put                    .   .   p   s   s   .   b   .
-bosh.v1.svc.registry.settings_delete                 .   .   p   s   s   .   b   .
-bosh.v1.svc.registry.identity_create                 .   p   .   s   s   .   b   .
-bosh.v1.svc.registry.identity_revoke                 .   p   .   s   s   .   b   .
-bosh.v1.svc.cpi-openstack.info                       p   p   b   .   s   .   b   .
-agent.a1                                             .   p   .   .   .   s   b   .
-agent.a2                                             .   p   .   .   .   .   b   .
-agent.*                                              .   .   .   .   .   .   s   .
-agent.>                                              .   .   .   .   .   .   s   .
-director.d.a1.r                                      .   s   .   .   .   p   b   .
-director.>                                           .   s   .   .   .   .   s   .
-director.d.a2.r                                      .   s   .   .   .   .   b   .
-hm.agent.heartbeat.a2                                s   s   .   .   s   .   b   .
-hm.agent.heartbeat.a1                                s   s   .   .   s   p   b   .
-hm.agent.alert.a1                                    s   s   .   .   s   p   b   .
-hm.agent.shutdown.a1                                 s   s   .   .   s   p   b   .
->                                                    .   .   .   .   .   .   s   .
-_INBOX.x                                             .   .   .   .   .   .   b   .
-_INBOX_cli.x                                         s   .   .   .   .   .   b   .
-_INBOX_orchestrator.x                                .   s   .   .   .   .   b   .
-_INBOX_cpi.x                                         .   .   s   .   .   .   b   .
-_INBOX_registry.x                                    .   .   .   s   .   .   b   s
-_INBOX_ops.x                                         .   .   .   .   s   .   b   .
-$SRV.PING                                            p   b   b   s   p   .   b   .
-$SYS.REQ.SERVER.PING.CONNZ                           .   .   .   .   .   .   b   p
-$KV.bosh_identities.a1                               .   .   .   p   .   .   b   .
-$JS.API.STREAM.MSG.GET.KV_bosh_identities            .   .   .   p   .   .   b   .
-$JS.API.CONSUMER.CREATE.KV_bosh_identities.x         .   .   .   .   .   .   b   .
-$KV.bosh_settings.vm-1                               .   .   .   p   .   .   b   .
-$JS.API.STREAM.MSG.GET.KV_bosh_settings              .   .   .   p   .   .   b   .
-$JS.API.STREAM.MSG.GET.BOSH_JOURNAL                  p   p   .   .   p   .   b   .
-$JS.API.STREAM.MSG.GET.BOSH_RESULT                   p   p   p   .   p   .   b   .
-$JS.API.STREAM.CREATE.BOSH_JOURNAL                   .   .   .   .   .   .   b   .
-$JS.API.STREAM.UPDATE.BOSH_JOURNAL                   .   .   .   .   .   .   b   .
-$JS.API.STREAM.DELETE.BOSH_JOURNAL                   .   .   .   .   .   .   b   .
-$JS.API.STREAM.PURGE.BOSH_RESULT                     .   .   .   .   .   .   b   .
-$JS.API.STREAM.MSG.DELETE.BOSH_CMD                   .   .   .   .   .   .   b   .
-$JS.API.STREAM.INFO.BOSH_CMD                         p   p   .   .   p   .   b   .
-$JS.API.CONSUMER.CREATE.BOSH_JOURNAL.x               p   p   .   .   p   .   b   .
-$JS.API.CONSUMER.CREATE.BOSH_CMD.x                   .   .   .   .   .   .   b   .
-$JS.API.CONSUMER.CREATE.BOSH_STEP.x                  .   .   .   .   .   .   b   .
-$JS.API.CONSUMER.CREATE.KV_bosh_settings.x           .   .   .   .   .   .   b   .
-$JS.API.CONSUMER.DELETE.BOSH_STEP.cpi-openstack      .   .   .   .   .   .   b   .
-$JS.API.CONSUMER.MSG.NEXT.BOSH_STEP.cpi-openstack    .   .   p   .   .   .   b   .
-$JS.API.CONSUMER.MSG.NEXT.BOSH_CMD.orchestrator      .   p   .   .   .   .   b   .
-$JS.ACK.BOSH_CMD.orchestrator.1.1.1.1.0              .   p   .   .   .   .   b   .
-$JS.ACK.BOSH_STEP.cpi-openstack.1.1.1.1.0            .   .   p   .   .   .   b   .
+                                                    cli orc cpi reg ops agt adm sys dir hm
+bosh.v1.cmd.micro                                    p   .   .   .   s   .   b   .   .   .
+bosh.v1.journal.micro.step_done                      s   p   .   .   s   .   b   .   .   .
+bosh.v1.step.openstack.create_vm.micro               .   p   .   .   s   .   b   .   .   .
+bosh.v1.result.openstack.create_vm.micro.u-c-1       s   .   p   .   s   .   b   .   .   .
+bosh.v1.event.micro.orchestrator.run_closed          s   p   .   .   s   .   b   .   .   .
+bosh.v1.event.micro.cpi-openstack.progress           s   .   p   .   s   .   b   .   .   .
+bosh.v1.event.micro.cpi-openstack.run_closed         s   .   .   .   s   .   b   .   .   .
+bosh.v1.svc.orchestrator.status                      p   b   .   .   s   .   b   .   .   .
+bosh.v1.svc.registry.settings_get                    .   .   p   s   s   .   b   .   .   .
+bosh.v1.svc.registry.settings_put                    .   .   p   s   s   .   b   .   .   .
+bosh.v1.svc.registry.settings_delete                 .   .   p   s   s   .   b   .   .   .
+bosh.v1.svc.registry.identity_create                 .   p   .   s   s   .   b   .   .   .
+bosh.v1.svc.registry.identity_revoke                 .   p   .   s   s   .   b   .   .   .
+bosh.v1.svc.cpi-openstack.info                       p   p   b   .   s   .   b   .   .   .
+agent.a1                                             .   p   .   .   .   s   b   .   p   .
+agent.a2                                             .   p   .   .   .   .   b   .   p   .
+agent.*                                              .   .   .   .   .   .   s   .   .   .
+agent.>                                              .   .   .   .   .   .   s   .   .   .
+director.d.a1.r                                      .   s   .   .   .   p   b   .   s   .
+director.>                                           .   s   .   .   .   .   s   .   s   .
+director.d.a2.r                                      .   s   .   .   .   .   b   .   s   .
+hm.agent.heartbeat.a2                                s   s   .   .   s   .   b   .   .   s
+hm.agent.heartbeat.a1                                s   s   .   .   s   p   b   .   .   s
+hm.agent.alert.a1                                    s   s   .   .   s   p   b   .   .   s
+hm.agent.shutdown.a1                                 s   s   .   .   s   p   b   .   .   s
+hm.director.alert                                    .   .   .   .   s   .   b   .   p   s
+>                                                    .   .   .   .   .   .   s   .   .   .
+_INBOX.x                                             .   .   .   .   .   .   b   .   .   .
+_INBOX_cli.x                                         s   .   .   .   .   .   b   .   .   .
+_INBOX_orchestrator.x                                .   s   .   .   .   .   b   .   .   .
+_INBOX_cpi.x                                         .   .   s   .   .   .   b   .   .   .
+_INBOX_registry.x                                    .   .   .   s   .   .   b   s   .   .
+_INBOX_ops.x                                         .   .   .   .   s   .   b   .   .   .
+$SRV.PING                                            p   b   b   s   p   .   b   .   .   .
+$SYS.REQ.SERVER.PING.CONNZ                           .   .   .   .   .   .   b   p   .   .
+$KV.bosh_identities.a1                               .   .   .   p   .   .   b   .   .   .
+$JS.API.STREAM.MSG.GET.KV_bosh_identities            .   .   .   p   .   .   b   .   .   .
+$JS.API.CONSUMER.CREATE.KV_bosh_identities.x         .   .   .   .   .   .   b   .   .   .
+$KV.bosh_settings.vm-1                               .   .   .   p   .   .   b   .   .   .
+$JS.API.STREAM.MSG.GET.KV_bosh_settings              .   .   .   p   .   .   b   .   .   .
+$JS.API.STREAM.MSG.GET.BOSH_JOURNAL                  p   p   .   .   p   .   b   .   .   .
+$JS.API.STREAM.MSG.GET.BOSH_RESULT                   p   p   p   .   p   .   b   .   .   .
+$JS.API.STREAM.CREATE.BOSH_JOURNAL                   .   .   .   .   .   .   b   .   .   .
+$JS.API.STREAM.UPDATE.BOSH_JOURNAL                   .   .   .   .   .   .   b   .   .   .
+$JS.API.STREAM.DELETE.BOSH_JOURNAL                   .   .   .   .   .   .   b   .   .   .
+$JS.API.STREAM.PURGE.BOSH_RESULT                     .   .   .   .   .   .   b   .   .   .
+$JS.API.STREAM.MSG.DELETE.BOSH_CMD                   .   .   .   .   .   .   b   .   .   .
+$JS.API.STREAM.INFO.BOSH_CMD                         p   p   .   .   p   .   b   .   .   .
+$JS.API.CONSUMER.CREATE.BOSH_JOURNAL.x               p   p   .   .   p   .   b   .   .   .
+$JS.API.CONSUMER.CREATE.BOSH_CMD.x                   .   .   .   .   .   .   b   .   .   .
+$JS.API.CONSUMER.CREATE.BOSH_STEP.x                  .   .   .   .   .   .   b   .   .   .
+$JS.API.CONSUMER.CREATE.KV_bosh_settings.x           .   .   .   .   .   .   b   .   .   .
+$JS.API.CONSUMER.DELETE.BOSH_STEP.cpi-openstack      .   .   .   .   .   .   b   .   .   .
+$JS.API.CONSUMER.MSG.NEXT.BOSH_STEP.cpi-openstack    .   .   p   .   .   .   b   .   .   .
+$JS.API.CONSUMER.MSG.NEXT.BOSH_CMD.orchestrator      .   p   .   .   .   .   b   .   .   .
+$JS.ACK.BOSH_CMD.orchestrator.1.1.1.1.0              .   p   .   .   .   .   b   .   .   .
+$JS.ACK.BOSH_STEP.cpi-openstack.1.1.1.1.0            .   .   p   .   .   .   b   .   .   .
 `
 
 // TestMatrix asks a real server what each role may do.
@@ -104,7 +106,7 @@ func TestMatrix(t *testing.T) {
 	rows := []string{
 		"Measured on a running bus by `pkg/bus/embed` and written by `make generate`; do not edit below this line. `agent` is one",
 		"agent, a1: what another agent has is out of its reach. `registry.sys` is the registry's second identity, in the bus's",
-		"system account. Publishing to a wildcard is impossible.", "",
+		"system account. `director` and `hm` are BOSH's own, by certificate. Publishing to a wildcard is impossible.", "",
 		"| subject | " + strings.Join(roles, " | ") + " |", "|---" + strings.Repeat("|---", len(roles)) + "|",
 	}
 	for _, line := range strings.Split(strings.TrimSpace(matrix), "\n")[1:] {

@@ -36,10 +36,11 @@ func start(t *testing.T, dir string) *embed.Server {
 func connect(t *testing.T, dir, url, role string) *bus.Conn {
 	t.Helper()
 	o := bus.Options{URL: url, Name: role, InboxPrefix: messages.InboxPrefix(role)}
-	if role == messages.RoleAgent {
+	switch role {
+	case messages.RoleAgent, messages.RoleDirector, messages.RoleHealthMonitor:
 		serveLogins(t, dir, url)
-		o.User, o.Password = "a1", "marker-secret"
-	} else {
+		o.User, o.Password = role, "marker-secret"
+	default:
 		o.SeedFile = embed.KeyFile(dir, role)
 	}
 	c, err := bus.Connect(within(t), o)
@@ -61,10 +62,15 @@ func serveLogins(t *testing.T, dir, url string) {
 		done <- c.ServeLogins(ctx, bus.Logins{
 			IssuerFile: embed.IssuerFile(filepath.Join(dir, "keys")),
 			Check: func(_ context.Context, l bus.Login) (messages.Permission, error) {
-				if l.User != "a1" || l.Password != "marker-secret" {
+				for _, p := range messages.BOSHPermissions() {
+					if l.User == p.Role && l.Password == "marker-secret" {
+						return p, nil
+					}
+				}
+				if l.User != messages.RoleAgent || l.Password != "marker-secret" {
 					return messages.Permission{}, errors.New("no such agent")
 				}
-				return messages.AgentPermission(l.User), nil
+				return messages.AgentPermission("a1"), nil
 			},
 		}, func() { close(ready) })
 	}()

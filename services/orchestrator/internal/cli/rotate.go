@@ -21,6 +21,9 @@ const rotateLong = `Replace keys and certificates while everything runs.
   ca      what signs them, in two steps: each says what has to be done before
           the next
   issuer  what signs the logins of agents
+  director, hm
+          a certificate for BOSH's own Director, or its health monitor, which may
+          then talk to agents on this bus
   old     remove the curve keys and authorities of before that nothing names any
           more, and say why others are kept; asks the bus with the admin's key
 
@@ -31,7 +34,7 @@ func (a *app) rotateCommand() *cobra.Command {
 	var dir string
 	var force bool
 	cmd := &cobra.Command{
-		Use:   "rotate [ROLE|tls|ca|issuer|old]",
+		Use:   "rotate [ROLE|tls|ca|issuer|director|hm|old]",
 		Short: "replace keys and certificates, remove old ones; without an argument tell what ends soon",
 		Long:  rotateLong,
 		Args:  usageArgs(cobra.MaximumNArgs(1)),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/microbosh/microbosh/pkg/bus"
@@ -26,11 +27,37 @@ func (p *Plane) bundles() []string {
 	for _, role := range roles() {
 		dirs = append(dirs, p.keys(role))
 	}
+	for _, role := range p.peers() {
+		dirs = append(dirs, p.keys(role))
+	}
 	for i := range p.about.Nodes {
 		dirs = append(dirs, p.bus(i))
 	}
 	slices.Sort(dirs)
 	return slices.Compact(dirs)
+}
+
+// peers are those of BOSH's own that were given a certificate.
+func (p *Plane) peers() []messages.Role {
+	return slices.DeleteFunc(boshRoles(), func(role messages.Role) bool { return !exists(filepath.Join(p.keys(role), role+".key")) })
+}
+
+func boshRoles() []messages.Role {
+	return []messages.Role{messages.RoleDirector, messages.RoleHealthMonitor}
+}
+
+// rotatePeer gives one of BOSH's own a certificate, its first one or another.
+func (p *Plane) rotatePeer(role messages.Role) error {
+	if _, _, err := p.lines(); err != nil { // it is refused before there is a folder
+		return err
+	}
+	if err := os.MkdirAll(p.keys(role), 0o700); err != nil {
+		return fmt.Errorf("cannot make the folder: %w", err)
+	}
+	if err := p.certify(role); err != nil {
+		return err
+	}
+	return p.trust()
 }
 
 // lines reads both authorities.

@@ -35,8 +35,10 @@ func (p *Plane) Rotate(what string) (Done, error) {
 		return p.rotateCA()
 	case what == Issuer:
 		return Done{"What signs agents' logins is new. The registry signs for each server of the bus with what that one expects.", restart}, p.rotateIssuer()
+	case slices.Contains(boshRoles(), what):
+		return Done{fmt.Sprintf("%s holds a certificate that BOSH's %s logs in with.", p.keys(what), what), "Give it " + what + ".pem, " + what + ".key and ca.pem. There is nothing to reload."}, p.rotatePeer(what)
 	case !slices.Contains(roles(), what):
-		return Done{}, messages.Errorf(messages.CodeUsage, "there is no role %.60q", what).WithHint("one of %v, or tls, ca or issuer; or old, to remove what nothing names any more", roles())
+		return Done{}, messages.Errorf(messages.CodeUsage, "there is no role %.60q", what).WithHint("one of %v, or tls, ca or issuer; director or hm, for BOSH's own; or old, to remove what nothing names any more", roles())
 	}
 	return Done{"Rotated " + what + ". What was there before stays good.", copyAndReload}, p.rotateRole(what)
 }
@@ -56,15 +58,10 @@ func (p *Plane) rotateTLS() error {
 // sign signs all certificates anew, or those alone that somebody else signed.
 func (p *Plane) sign(by *cert.Authority, all bool) error {
 	if p.one {
-		have, err := p.certificate(p.path("keys"), server)
-		if err != nil || !all && by.Signed(have) {
+		if err := p.signEmbedded(by, all); err != nil {
 			return err
 		}
-		pair, err := p.again(have, by)
-		if err != nil {
-			return err
-		}
-		return cert.Write(p.path("keys"), server, pair)
+		return p.signRoles(by, p.peers(), all)
 	}
 	if err := p.trust(); err != nil {
 		return err
@@ -76,15 +73,34 @@ func (p *Plane) sign(by *cert.Authority, all bool) error {
 			}
 		}
 	}
-	for _, role := range roles() {
+	if err := p.signRoles(by, append(roles(), p.peers()...), all); err != nil {
+		return err
+	}
+	_, err := p.configure()
+	return err
+}
+
+func (p *Plane) signRoles(by *cert.Authority, list []messages.Role, all bool) error {
+	for _, role := range list {
 		if all || !p.signed(by, p.keys(role), role) {
 			if err := p.certify(role); err != nil {
 				return err
 			}
 		}
 	}
-	_, err := p.configure()
-	return err
+	return nil
+}
+
+func (p *Plane) signEmbedded(by *cert.Authority, all bool) error {
+	have, err := p.certificate(p.path("keys"), server)
+	if err != nil || !all && by.Signed(have) {
+		return err
+	}
+	pair, err := p.again(have, by)
+	if err != nil {
+		return err
+	}
+	return cert.Write(p.path("keys"), server, pair)
 }
 
 // signed tells whether a certificate can be read and is the authority's.
@@ -96,14 +112,14 @@ func (p *Plane) signed(by *cert.Authority, dir, name string) bool {
 // allSigned tells so about every certificate.
 func (p *Plane) allSigned(by *cert.Authority) bool {
 	if p.one {
-		return p.signed(by, p.path("keys"), server)
+		return p.signed(by, p.path("keys"), server) && !slices.ContainsFunc(p.peers(), func(role messages.Role) bool { return !p.signed(by, p.keys(role), role) })
 	}
 	for i := range p.about.Nodes {
 		if !p.signed(by, p.bus(i), server) {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(roles(), func(role messages.Role) bool { return !p.signed(by, p.keys(role), role) })
+	return !slices.ContainsFunc(append(roles(), p.peers()...), func(role messages.Role) bool { return !p.signed(by, p.keys(role), role) })
 }
 
 func (p *Plane) certificate(dir, name string) (*x509.Certificate, error) {

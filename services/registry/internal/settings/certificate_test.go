@@ -126,7 +126,11 @@ func TestCertificates(t *testing.T) {
 	refused("no certificate and no name", cert.Pair{}, bus.Options{})
 	refused("an expired certificate", sign(authority, cert.AgentName("a1", false), -time.Minute), bus.Options{})
 	refused("another authority's certificate", sign(stranger, cert.AgentName("a1", false), cert.AgentLife), bus.Options{})
-	refused("a name that is no agent's", sign(authority, "default.director.bosh-internal", cert.AgentLife), bus.Options{})
+	for _, name := range []string{cert.DirectorName, cert.HealthMonitorName} {
+		refused(name+" by who signs for agents", sign(authority, name, cert.AgentLife), bus.Options{})
+		refused(name+" by a stranger", sign(stranger, name, cert.AgentLife), bus.Options{})
+	}
+	refused("a name that is nobody's", sign(authority, "default.nobody.bosh-internal", cert.AgentLife), bus.Options{})
 	refused("an agent that nobody made", sign(authority, cert.AgentName("a3", false), cert.AgentLife), bus.Options{})
 	refused("one agent's certificate with another's name", pairOf(first), bus.Options{User: "a2", Password: "x"})
 	refused("a wrong password beside the own certificate", pairOf(first), bus.Options{User: "a1", Password: "x"})
@@ -226,4 +230,86 @@ func TestSuccession(t *testing.T) {
 			t.Errorf("the new authority signed for %s: %v", name, name != "a3")
 		}
 	}
+}
+
+// BOSH's own Director and health monitor come with what the plane's authority
+// signed for them, and may do what a Director writes for itself.
+func TestDirectorAndHealthMonitor(t *testing.T) {
+	t.Parallel()
+	h := beginTLS(t)
+	c := h.controller(t, h.bus(t))
+	plane, err := cert.OpenAuthority(filepath.Join(h.dir, "keys"), cert.PlaneAuthority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	come := func(name string) *bus.Conn {
+		t.Helper()
+		pair, err := plane.Client(name, cert.Life, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, _, err := h.bosh(t, pair, bus.Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return conn
+	}
+	first, err := c.create(t, "a1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent, _, err := h.bosh(t, pairOf(first), bus.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	director, monitor := come(cert.DirectorName), come(cert.HealthMonitorName)
+	heard := make(chan string, 8)
+	listen := func(conn *bus.Conn, subject string, may bool) {
+		t.Helper()
+		_, err := conn.Subscribe(within(t), subject, func(m bus.Msg) { heard <- string(m.Data) })
+		if may != (err == nil) {
+			t.Errorf("may listen to %s: %v", subject, err)
+		}
+	}
+	say := func(conn *bus.Conn, subject, text string, arrives bool) {
+		t.Helper()
+		for _, send := range []struct {
+			conn          *bus.Conn
+			subject, text string
+		}{{conn, subject, text}, {director, messages.DirectorAlertSubject, "mark"}} {
+			if err := send.conn.Publish(send.subject, []byte(send.text)); err != nil {
+				t.Fatal(err)
+			}
+			if err := send.conn.Flush(within(t)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for want := map[bool]int{true: 2, false: 1}[arrives]; want > 0; want-- {
+			select {
+			case got := <-heard:
+				if got != text && got != "mark" || !arrives && got == text {
+					t.Errorf("on %s %q is heard", subject, got)
+				}
+			case <-within(t).Done():
+				t.Fatalf("%q is not heard on %s", text, subject)
+			}
+		}
+	}
+	listen(agent, messages.AgentSubject("a1"), true)
+	listen(director, messages.DirectorPrefix+">", true)
+	listen(monitor, messages.HeartbeatPrefix+"*", true)
+	listen(monitor, messages.DirectorAlertSubject, true)
+	for _, subject := range []string{messages.AgentSubject("a1"), "hm.>", "bosh.v1.>", ">"} {
+		listen(director, subject, false)
+	}
+	for _, subject := range []string{messages.AgentSubject("a1"), messages.DirectorPrefix + ">", "bosh.v1.>", "hm.>"} {
+		listen(monitor, subject, false)
+	}
+	say(director, messages.AgentSubject("a1"), "a request", true)
+	say(agent, messages.ReplySubject("d", "a1", "r"), "a reply", true)
+	say(agent, messages.HeartbeatSubject("a1"), "a heartbeat", true)
+	say(director, messages.HeartbeatSubject("a1"), "a director's heartbeat", false)
+	say(monitor, messages.AgentSubject("a1"), "a health monitor's request", false)
+	say(monitor, messages.HeartbeatSubject("a1"), "a health monitor's heartbeat", false)
+	say(monitor, messages.DirectorAlertSubject, "a health monitor's alert", false)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/microbosh/microbosh/pkg/bus"
@@ -114,10 +115,15 @@ func (i *Identities) Revoke(ctx context.Context, agentID string) error {
 }
 
 // Check tells what somebody may do who logs in with a password, or with a
-// certificate alone as BOSH's agents do.
+// certificate alone as BOSH's agents, Directors and health monitors do.
 func (i *Identities) Check(ctx context.Context, l bus.Login) (messages.Permission, error) {
 	refused := messages.Errorf(messages.CodeBusDenied, "no agent has this name and password or certificate, or its VM was deleted")
-	named, first := cert.ParseAgentName(l.Certificate)
+	if l.User == "" && l.Password == "" {
+		if p, ok := i.peer(l); ok {
+			return p, nil
+		}
+	}
+	named, first := cert.ParseAgentName(l.Name())
 	user := l.User
 	switch {
 	case user == "" && l.Password == "":
@@ -144,6 +150,23 @@ func (i *Identities) Check(ctx context.Context, l bus.Login) (messages.Permissio
 		}
 	}
 	return messages.AgentPermission(user), nil
+}
+
+// peer tells what a Director or a health monitor may do. Who signs for agents,
+// which is who has the registry's keys, does not sign for them.
+func (i *Identities) peer(l bus.Login) (messages.Permission, bool) {
+	for _, p := range messages.BOSHPermissions() {
+		if l.Name() != cert.RoleName(p.Role) {
+			continue
+		}
+		agents, err := cert.OpenLine(i.keys, cert.AgentAuthority)
+		if err != nil {
+			return p, false
+		}
+		bundle, err := os.ReadFile(bus.CAFile(i.keys))
+		return p, err == nil && !agents.Bears(l.Certificate) && cert.SignedByAny(bundle, l.Certificate)
+	}
+	return messages.Permission{}, false
 }
 
 func same(a, b string) bool {
