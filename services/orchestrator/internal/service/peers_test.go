@@ -34,6 +34,8 @@ type lab struct {
 	keys     string
 	director *httptest.Server
 
+	ledger sync.Mutex // held from the look into it until the entry
+
 	mu    sync.Mutex
 	cloud map[string]string          // cid -> step id of its create
 	made  map[string]int             // effects by step id
@@ -131,11 +133,6 @@ func (l *lab) cpi(ctx context.Context, conn *bus.Conn, job *bus.Job) error {
 	if err != nil {
 		return job.Drop(err.Error())
 	}
-	subject := messages.ResultSubject("openstack", c.Method, e.Deployment, e.Step)
-	last, err := conn.Last(ctx, messages.StreamResult, subject)
-	if err == nil {
-		return job.Done(ctx)
-	}
 	l.mu.Lock()
 	gate := l.gate[c.Method]
 	l.mu.Unlock()
@@ -145,6 +142,13 @@ func (l *lab) cpi(ctx context.Context, conn *bus.Conn, job *bus.Job) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+	l.ledger.Lock() // a command may come twice at once
+	defer l.ledger.Unlock()
+	subject := messages.ResultSubject("openstack", c.Method, e.Deployment, e.Step)
+	last, err := conn.Last(ctx, messages.StreamResult, subject)
+	if err == nil {
+		return job.Done(ctx)
 	}
 	result := l.effect(e, c)
 	out := messages.Envelope{ID: uuid.NewString(), Type: messages.Type(messages.ClassResult, c.Method), Source: "cpi", Deployment: e.Deployment, Step: e.Step}
