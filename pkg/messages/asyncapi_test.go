@@ -22,7 +22,7 @@ func bodies() map[string]reflect.Type {
 	for _, v := range []any{
 		messages.Command{}, messages.RunClaimed{}, messages.StepIntended{}, messages.StepCommand{}, messages.Result{},
 		messages.Progress{}, messages.StepDone{}, messages.StepFailed{}, messages.Exchange{}, messages.CancelRequested{},
-		messages.RunDone{}, messages.Snapshot{}, messages.RunClosed{}, messages.DeploymentRequest{}, messages.CancelRequest{},
+		messages.RunDone{}, messages.Snapshot{}, messages.RunClosed{}, messages.Unwanted{}, messages.DeploymentRequest{}, messages.CancelRequest{},
 		messages.AgentCall{}, messages.SettingsPut{}, messages.SettingsGet{}, messages.SettingsDelete{}, messages.IdentityCreate{},
 		messages.IdentityRevoke{}, messages.CallRequest{}, messages.AgentRequest{}, messages.AgentReply{}, messages.Heartbeat{}, messages.Alert{},
 	} {

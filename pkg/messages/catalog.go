@@ -27,6 +27,7 @@ func Channels() []Channel {
 		{JournalSubject("<deployment>", FactRunDone), stream(StreamJournal), RoleOrchestrator, "RunDone", "a run ended"},
 		{JournalSubject("<deployment>", FactSnapshot), stream(StreamJournal), RoleOrchestrator, "Snapshot", "the deployment's state; folding starts here"},
 		{EventSubject("<deployment>", ServiceOrchestrator, EventRunClosed), stream(StreamEvent), RoleOrchestrator, "RunClosed", "the run's request has left its slot"},
+		{EventSubject("<deployment>", ServiceOrchestrator, EventUnwanted), stream(StreamEvent), RoleOrchestrator, "Unwanted", "the run of a step under way was cancelled"},
 		{ServiceSubject(ServiceOrchestrator, SvcStatus), "micro request", RoleCLI, "DeploymentRequest", "a deployment as its journal tells it"},
 		{ServiceSubject(ServiceOrchestrator, SvcDeployments), "micro request", RoleCLI, "", "every living deployment"},
 		{ServiceSubject(ServiceOrchestrator, SvcCancel), "micro request", RoleCLI, "CancelRequest", "end the open run after the effect in flight"},

@@ -35,6 +35,7 @@ const (
 	CodeCloudQuota         Code = "cloud_quota"            // quota or capacity
 	CodeCloudConflict      Code = "cloud_conflict"         // the IaaS says it is in use or exists
 	CodeCloudTransient     Code = "cloud_transient"        // may work when tried again
+	CodeCloudUnreachable   Code = "cloud_unreachable"      // nobody listens where the IaaS should be
 	CodeCloudAmbiguous     Code = "cloud_ambiguous"        // nobody can say whether it happened
 	CodeCloudForeign       Code = "cloud_foreign"          // it is there, but not ours
 	CodeVMFailed           Code = "vm_failed"              // the server went to ERROR

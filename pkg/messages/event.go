@@ -6,6 +6,7 @@ const (
 	EventProgress  = "progress"   // Progress, at most a few a second
 	EventExchange  = "exchange"   // Exchange: a request to an agent was answered
 	EventRunClosed = "run_closed" // RunClosed: the run's command has left its slot
+	EventUnwanted  = "unwanted"   // Unwanted: the run of a step under way was cancelled
 )
 
 // Progress tells how far a step is.
@@ -26,6 +27,16 @@ type Exchange struct {
 	Error   string `json:"error,omitempty"`
 	Millis  int64  `json:"millis"`
 }
+
+// Unwanted tells the CPI that a step's run was cancelled, every UnwantedEvery
+// until the step has a result. A CPI that only waits for a cloud to come back
+// gives up; what the cloud was asked for is finished all the same.
+type Unwanted struct {
+	StepID string `json:"step_id"`
+}
+
+// UnwantedEvery is the time between two events about the same step.
+const UnwantedEvery = AckWait
 
 // RunClosed says that a run's command was acknowledged.
 type RunClosed struct {

@@ -98,7 +98,7 @@ func Permissions() []Permission {
 				reading(StreamStep, StreamResult), following(StreamResult),
 				working(Consumer{Stream: StreamStep, Durable: "*", Filter: Root + ".step.>"}),
 			),
-			Subscribe: join(cpi, []string{services}, inbox(RoleCPI)),
+			Subscribe: join(cpi, []string{EventSubject("*", ServiceOrchestrator, EventUnwanted), services}, inbox(RoleCPI)),
 			Respond:   true,
 		},
 		{

@@ -43,6 +43,10 @@ type StepCommand struct {
 	// Settle asks only what an earlier try of this create did: done when it is
 	// there, failed when it is not; nothing is created.
 	Settle bool `json:"settle,omitempty"`
+
+	// First says that nothing of the run was done yet: a cloud that nobody
+	// answers for ends the step, where it would be waited for later.
+	First bool `json:"first,omitempty"`
 }
 
 // StepSecrets is what StepCommand.Secrets and CallRequest.Secrets hold once

@@ -1,13 +1,17 @@
 package e2e_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/microbosh/microbosh/pkg/bus"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/test/lab"
 )
@@ -44,7 +48,7 @@ func TestScripts(t *testing.T) {
 			e.Values["lab"] = l
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "cloud": cloud, "reaches": reaches},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "cloud": cloud, "reaches": reaches, "tells": tells},
 	})
 }
 
@@ -63,7 +67,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cloud does something to the cloud behind microbosh's back: cloud
-// delete-servers, cloud double-volumes
+// delete-servers, cloud double-volumes; cloud stop lets it go away in the middle
+// of a request that cloud hold METHOD PATH has made it keep
 func cloud(ts *testscript.TestScript, neg bool, args []string) {
 	l := ts.Value("lab").(*lab.Lab)
 	switch {
@@ -73,6 +78,11 @@ func cloud(ts *testscript.TestScript, neg bool, args []string) {
 		l.DeleteServers()
 	case args[0] == "double-volumes":
 		l.DoubleVolumes()
+	case args[0] == "hold" && len(args) == 3:
+		l.Faults(lab.Fault{Mode: "hold", Method: args[1], Path: args[2], Count: 1})
+	case args[0] == "stop":
+		l.Held()
+		l.Cloud.Kill()
 	default:
 		ts.Fatalf("cloud %s is not known", args[0])
 	}
@@ -87,4 +97,30 @@ func reaches(ts *testscript.TestScript, neg bool, args []string) {
 	l.Follow(l.Connect(messages.RoleOps), func(f lab.Fact) bool {
 		return f.Name == messages.FactStepIntended && f.Step == args[0]
 	})
+}
+
+// tells waits until a step's progress says what matches: tells PATTERN
+func tells(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: tells PATTERN")
+	}
+	pattern, err := regexp.Compile(args[0])
+	ts.Check(err)
+	l := ts.Value("lab").(*lab.Lab)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	filter := messages.EventSubject(l.Name, "*", messages.EventProgress)
+	feed, err := l.Connect(messages.RoleOps).Follow(ctx, messages.StreamEvent, []string{filter}, bus.Start{Sequence: 1})
+	ts.Check(err)
+	defer feed.Stop()
+	for {
+		m, err := feed.Next(ctx)
+		if err != nil {
+			ts.Fatalf("nobody tells %s: %v", pattern, err)
+		}
+		var p messages.Progress
+		if _, err := messages.Decode(m.Data, &p); err == nil && pattern.MatchString(p.Message) {
+			return
+		}
+	}
 }

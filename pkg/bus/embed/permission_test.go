@@ -34,6 +34,7 @@ bosh.v1.journal.micro.step_done                      s   p   .   .   s   .   b  
 bosh.v1.step.openstack.create_vm.micro               .   p   .   .   s   .   b   .   .   .
 bosh.v1.result.openstack.create_vm.micro.u-c-1       s   .   p   .   s   .   b   .   .   .
 bosh.v1.event.micro.orchestrator.run_closed          s   p   .   .   s   .   b   .   .   .
+bosh.v1.event.micro.orchestrator.unwanted            s   p   s   .   s   .   b   .   .   .
 bosh.v1.event.micro.cpi-openstack.progress           s   .   p   .   s   .   b   .   .   .
 bosh.v1.event.micro.cpi-openstack.run_closed         s   .   .   .   s   .   b   .   .   .
 bosh.v1.svc.orchestrator.status                      p   b   .   .   s   .   b   .   .   .

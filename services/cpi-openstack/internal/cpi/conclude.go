@@ -76,6 +76,7 @@ func (s *Step) attempt(ctx context.Context, method Method, known bool) (any, err
 		return nil, s.secretsErr
 	}
 	var last error
+	var cancel cancelWatch
 	for turn := 0; ; turn++ {
 		if ctx.Err() != nil {
 			return nil, errors.Join(ctx.Err(), last)
@@ -85,9 +86,23 @@ func (s *Step) attempt(ctx context.Context, method Method, known bool) (any, err
 			return outputs, err
 		}
 		last = err
+		if s.command.First && turn == 0 && messages.CodeOf(err) == messages.CodeCloudUnreachable {
+			return nil, err
+		}
 		s.Log.Warn().Err(err).Int("attempt", turn+1).Msg("trying again")
-		s.Progress("trying again: "+err.Error(), 0, 0)
-		if poll.Pause(ctx, pauseAfter(err, turn)) != nil {
+		s.Progress(s.again(err, turn+1), 0, 0)
+		if cancel.ctx == nil {
+			cancel = s.watchCancel(ctx)
+			defer cancel.close()
+		}
+		wait := cancel.ctx
+		if s.underWay(err) {
+			wait = ctx
+		}
+		if poll.Pause(wait, pauseAfter(err, turn)) != nil {
+			if ctx.Err() == nil {
+				err = messages.Errorf(messages.CodeCancelled, "cancelled while it was tried again: %w", err)
+			}
 			return nil, err
 		}
 	}

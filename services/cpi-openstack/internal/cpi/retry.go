@@ -23,7 +23,7 @@ func Transient(err error) bool {
 		return false
 	}
 	switch e.Code {
-	case messages.CodeCloudTransient, messages.CodeCloudAmbiguous, messages.CodeNoService, messages.CodeBusUnreachable:
+	case messages.CodeCloudTransient, messages.CodeCloudUnreachable, messages.CodeCloudAmbiguous, messages.CodeNoService, messages.CodeBusUnreachable:
 		return true
 	}
 	return e.Retryable

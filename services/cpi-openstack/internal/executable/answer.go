@@ -65,7 +65,7 @@ func failure(method string, err error) *errorful {
 		if method == messages.MethodCreateDisk || method == messages.MethodResizeDisk {
 			out.Type = noDiskSpace
 		}
-	case messages.CodeCloudTransient, messages.CodeCloudAmbiguous, messages.CodeDeadline, messages.CodeUnsettled, messages.CodeNoService:
+	case messages.CodeCloudTransient, messages.CodeCloudUnreachable, messages.CodeCloudAmbiguous, messages.CodeDeadline, messages.CodeUnsettled, messages.CodeNoService:
 		out.OkToRetry = true
 	}
 	if method == messages.MethodCreateVM && out.Type == cloudError {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"github.com/gophercloud/gophercloud/v2"
 
@@ -124,12 +125,26 @@ func classifyTransport(doing string, e effect, err error) error {
 		return messages.Errorf(messages.CodeCloudInvalid, "cannot %s: %w", doing, err).
 			WithHint("put the certificate of the cloud's authority into connection_options.ca_cert in cloud.properties.openstack")
 	}
+	if nobody(err) {
+		return messages.Errorf(messages.CodeCloudUnreachable, "cannot %s: %w", doing, err).
+			WithHint("see that auth_url in cloud.properties.openstack is right, and that the machine of the CPI reaches the cloud's API: curl -i URL")
+	}
 	var op *net.OpError
 	if e == reads || (errors.As(err, &op) && op.Op == "dial") {
 		return messages.Errorf(messages.CodeCloudTransient, "cannot %s: %w", doing, err).
 			WithHint("see that the cloud's API answers from here")
 	}
 	return messages.Errorf(messages.CodeCloudAmbiguous, "cannot %s: no whole answer came: %w", doing, err)
+}
+
+// nobody tells whether there is no such host, or nobody who listens there.
+func nobody(err error) bool {
+	var op *net.OpError
+	var name *net.DNSError
+	if !errors.As(err, &op) || op.Op != "dial" {
+		return false
+	}
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &name) && name.IsNotFound
 }
 
 func hasCode(err error, code messages.Code) bool { return messages.CodeOf(err) == code }

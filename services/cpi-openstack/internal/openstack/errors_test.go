@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,7 +24,7 @@ func TestClassify(t *testing.T) {
 	answer := func(status int, body string) error {
 		return gophercloud.ErrUnexpectedResponseCode{Actual: status, Body: []byte(body)}
 	}
-	dial := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	dial := &net.OpError{Op: "dial", Err: errors.New("no route to host")}
 	read := &net.OpError{Op: "read", Err: errors.New("connection reset by peer")}
 	for _, tc := range []struct {
 		name   string
@@ -48,7 +50,10 @@ func TestClassify(t *testing.T) {
 		{"a success that is none, to a read", answer(302, ``), reads, messages.CodeCloudTransient, "302"},
 		{"503 to a write", answer(503, ``), writes, messages.CodeCloudAmbiguous, ""},
 		{"503 to a read", answer(503, ``), reads, messages.CodeCloudTransient, ""},
-		{"nobody listens", dial, writes, messages.CodeCloudTransient, "refused"},
+		{"a dial that fails", dial, writes, messages.CodeCloudTransient, "no route"},
+		{"refused", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, writes, messages.CodeCloudUnreachable, "auth_url"},
+		{"no such host", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "k", IsNotFound: true}}, reads, messages.CodeCloudUnreachable, "no such host"},
+		{"names that cannot be asked for", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "server misbehaving", Name: "k", IsTemporary: true}}, reads, messages.CodeCloudTransient, "misbehaving"},
 		{"cut", read, writes, messages.CodeCloudAmbiguous, "reset"},
 		{"half an answer", io.ErrUnexpectedEOF, writes, messages.CodeCloudAmbiguous, ""},
 		{"half a listing", io.ErrUnexpectedEOF, reads, messages.CodeCloudTransient, ""},

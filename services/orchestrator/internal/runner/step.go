@@ -63,6 +63,12 @@ func (r *run) step(ctx context.Context, intent messages.Intent, fresh bool) erro
 		done := messages.StepDone{Step: intent.Step, StepID: intent.StepID, N: intent.N, Outputs: outputs, Millis: time.Since(intent.Time).Milliseconds()}
 		log.Info().Int64("ms", done.Millis).Msg("step done")
 		return r.append(ctx, r.entry(messages.FactStepDone, intent.StepID, done))
+	case messages.CodeOf(err) == messages.CodeCancelled: // a CPI that tried again and did nothing
+		if err := r.reload(ctx); err != nil {
+			return err
+		}
+		cancelled := r.journal.State.Run != nil && r.journal.State.Run.Cancelled
+		return r.failed(ctx, intent, cancelled, err)
 	case messages.CodeOf(err) == messages.CodeUnsettled:
 		log.Warn().Err(err).Msg("step unsettled")
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -70,6 +71,7 @@ func (x *Session) sendCommand(ctx context.Context, c Call, cloud, method string,
 	}
 	data, err := e.Encode(messages.StepCommand{
 		Method: method, Args: raw, Secrets: sealed, Deadline: c.Deadline.UTC(), Settle: c.Settle,
+		First: x.first(c),
 	})
 	if err != nil {
 		return err
@@ -80,11 +82,27 @@ func (x *Session) sendCommand(ctx context.Context, c Call, cloud, method string,
 	return nil
 }
 
+// first tells whether nothing of this run reached the cloud yet. A step that
+// another process may have begun has.
+func (x *Session) first(c Call) bool {
+	if !c.Fresh && c.Intent.Run == x.Run || c.State.Run == nil {
+		return false
+	}
+	for key := range c.State.Run.Done {
+		step, _, _ := strings.Cut(key, ":")
+		if OnCPI(step) {
+			return false
+		}
+	}
+	return true
+}
+
 // awaitResult reads the deployment's results until this step's is final, or
 // unsettled by a try that began after seq.
 func (x *Session) awaitResult(ctx context.Context, c Call, subject string, seq uint64, outputs any) error {
 	ctx, cancel := context.WithDeadline(ctx, c.Deadline.Add(grace))
 	defer cancel()
+	defer x.tellUnwanted(c)()
 	told := false
 	for {
 		m, err := x.nextResult(ctx, &told, c)
