@@ -57,8 +57,9 @@ generate: ## write what is generated from the code
 	@$(GO) test ./pkg/bus/embed -run 'Matrix|Configs' -update
 
 SEEDS ?= 1000
-crash: build ## kill at every message, and live through SEEDS random histories
-	@MICROBOSH_BIN=$(BIN) $(GO) test -count=1 -v -timeout 0 ./test/crash -run Matrix -crash.all
+TARGETS ?=
+crash: build ## kill at every message (of TARGETS alone), and live through SEEDS random histories
+	@MICROBOSH_BIN=$(BIN) $(GO) test -count=1 -v -timeout 0 ./test/crash -run Matrix -crash.all -crash.targets='$(TARGETS)'
 	@MICROBOSH_BIN=$(BIN) $(GO) test -count=1 -v -timeout 0 ./test/crash -run Random -crash.histories=$(SEEDS)
 
 bench: build ## measure whole deploys, alone and many at once
