@@ -94,7 +94,11 @@ func (c *checker) value(n *yaml.Node, path string, r rule, depth int) any {
 		v = c.scalar(n, path, r.kind)
 	}
 	if v != nil && !fitsKind(v, r.kind) {
-		c.problem(n, "%s must be %s, not %s", clip(path), r.kind, kindOf(v))
+		given := kindOf(v)
+		if f, ok := v.(float64); ok && r.kind == number && r.harmless {
+			given = notWhole(clip(n.Value), f)
+		}
+		c.problem(n, "%s must be %s, not %s", clip(path), r.kind, given)
 	}
 	return v
 }
@@ -250,6 +254,18 @@ func kindOf(v any) string {
 		return "a number"
 	default:
 		return "a string"
+	}
+}
+
+// notWhole says what keeps a number from being a whole one.
+func notWhole(given string, f float64) string {
+	switch {
+	case f != math.Trunc(f):
+		return given + ", a fraction"
+	case math.Abs(f) > math.MaxInt64:
+		return given + ", which is too large"
+	default:
+		return given + ", which is written as a fraction"
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // Schema is micro_bosh.yml as a JSON Schema (2020-12), for editors. It is what
 // Load checks, but for what one key asks of another.
 func Schema() json.RawMessage {
-	root := schemaOf(schema())
+	root := schemaOf(schema(), "", about())
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "micro_bosh.yml"
 	root["description"] = "The manifest of a micro BOSH. docs/manifest.md tells every key."
@@ -27,7 +27,15 @@ const variableOnly = `^\(\(.+\)\)$`
 
 // schemaOf describes one value. Null means the default, and a ((variable)) may
 // stand for anything.
-func schemaOf(r rule) map[string]any {
+func schemaOf(r rule, path string, about map[string]string) map[string]any {
+	out := typeOf(r, path, about)
+	if text := about[path]; text != "" {
+		out["description"] = text
+	}
+	return out
+}
+
+func typeOf(r rule, path string, about map[string]string) map[string]any {
 	typed := func(types ...string) map[string]any {
 		return map[string]any{"type": append(types, "string", "null"), "pattern": variableOnly}
 	}
@@ -45,25 +53,25 @@ func schemaOf(r rule) map[string]any {
 		return out
 	case texts:
 		out := typed("array")
-		out["items"] = schemaOf(rule{kind: text})
+		out["items"] = schemaOf(rule{kind: text}, "", about)
 		return out
 	case list:
 		return typed("array")
 	case hash:
-		return hashSchema(r, typed("object"))
+		return hashSchema(r, typed("object"), path, about)
 	default:
 		return map[string]any{}
 	}
 }
 
-func hashSchema(r rule, out map[string]any) map[string]any {
+func hashSchema(r rule, out map[string]any, path string, about map[string]string) map[string]any {
 	if len(r.keys) == 0 {
 		return out
 	}
 	properties := map[string]any{}
 	var needed []string
 	for _, key := range slices.Sorted(maps.Keys(r.keys)) {
-		properties[key] = schemaOf(r.keys[key])
+		properties[key] = schemaOf(r.keys[key], join(path, key), about)
 		if r.keys[key].needed {
 			needed = append(needed, key)
 		}

@@ -135,6 +135,23 @@ func loadError(file, format string, args ...any) *messages.Error {
 	return messages.Errorf(messages.CodeManifestInvalid, "Cannot load YAML file at `%s': %w", file, messages.Errorf(messages.CodeManifestInvalid, format, args...))
 }
 
+// inside tells whether a map has a key whose map has another.
+func inside(root *yaml.Node, path ...string) bool {
+	for _, key := range path {
+		at := -1
+		for i := 0; i+1 < len(root.Content) && root.Kind == yaml.MappingNode; i += 2 {
+			if root.Content[i].Value == key {
+				at = i + 1
+			}
+		}
+		if at < 0 {
+			return false
+		}
+		root = root.Content[at]
+	}
+	return true
+}
+
 // foreign recognises other files of BOSH's and tells where they belong.
 func foreign(root *yaml.Node) (what, hint string) {
 	has := map[string]bool{}
@@ -145,8 +162,11 @@ func foreign(root *yaml.Node) (what, hint string) {
 	case has["cloud"]:
 		return "", ""
 	case has["cloud_provider"], has["resource_pools"] && has["networks"]:
-		return "a manifest for `bosh create-env`",
-			"carry its values over: network, resources and cloud.properties.openstack (docs/manifest.md); releases and jobs come with the stemcell"
+		hint := "carry its values over: network, resources and cloud.properties.openstack (docs/manifest.md, From create-env); releases and jobs come with the stemcell"
+		if inside(root, "cloud_provider", "ssh_tunnel") {
+			hint += "; for cloud_provider.ssh_tunnel stand cloud.properties.openstack's private_key, ssh_user and ssh_port"
+		}
+		return "a manifest for `bosh create-env`", hint
 	case has["instance_groups"], has["director_uuid"], has["releases"] && (has["stemcells"] || has["update"] || has["jobs"]):
 		return "a Director's deployment manifest", "give it to `bosh deploy` once the Director runs; microbosh deploys the Director itself"
 	case has["azs"], has["vm_types"], has["vm_extensions"]:
