@@ -19,6 +19,7 @@ type Start struct {
 	Sequence       uint64 // this one, or the next there is
 	LastPerSubject bool   // the last of each subject, then what follows
 	New            bool   // what is stored from now on
+	Ahead          int    // messages that may wait in memory, 0 = the library's few hundred
 }
 
 const (
@@ -54,7 +55,7 @@ func (c *Conn) Follow(ctx context.Context, stream string, filters []string, star
 		// Pinned now: made again later, "new" would skip what came between.
 		err := c.retry(ctx, "follow "+stream, func(ctx context.Context) error {
 			seq, err := c.lastSequence(ctx, stream)
-			f.start = Start{Sequence: seq + 1}
+			f.start.New, f.start.Sequence = false, seq+1
 			return err
 		})
 		if err != nil {
@@ -197,11 +198,15 @@ func (f *Feed) open(ctx context.Context) error {
 		}
 		return refused(ctx, fmt.Errorf("cannot follow %s: %w", f.stream, err))
 	}
-	it, err := cons.Messages(
+	pull := []jetstream.PullMessagesOpt{
 		jetstream.PullExpiry(feedExpiry),
 		jetstream.PullHeartbeat(feedHeartbeat),
 		jetstream.WithMessagesErrOnMissingHeartbeat(true),
-	)
+	}
+	if f.start.Ahead > 0 {
+		pull = append(pull, jetstream.PullMaxMessages(f.start.Ahead))
+	}
+	it, err := cons.Messages(pull...)
 	if err != nil {
 		return fmt.Errorf("cannot follow %s: %w", f.stream, err)
 	}

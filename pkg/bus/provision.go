@@ -84,6 +84,8 @@ func drift(want, have jetstream.StreamConfig) []string {
 		{"retention", want.Retention, have.Retention},
 		{"storage", want.Storage, have.Storage},
 		{"discard policy", want.Discard, have.Discard},
+		{"messages in all", want.MaxMsgs, have.MaxMsgs},
+		{"rollups", want.AllowRollup, have.AllowRollup},
 		{"messages per subject", want.MaxMsgsPerSubject, have.MaxMsgsPerSubject},
 		{"discard per subject", want.DiscardNewPerSubject, have.DiscardNewPerSubject},
 		{"age limit", want.MaxAge, have.MaxAge},
@@ -106,7 +108,9 @@ func streamConfig(s messages.Stream, replicas int) jetstream.StreamConfig {
 		Storage:           jetstream.FileStorage,
 		Replicas:          max(replicas, 1),
 		MaxAge:            s.MaxAge,
+		MaxMsgs:           -1,
 		MaxMsgsPerSubject: -1,
+		AllowRollup:       s.Rollup,
 		DenyDelete:        s.DenyDelete,
 		DenyPurge:         s.DenyDelete,
 		AllowDirect:       s.AllowDirect,
@@ -114,11 +118,14 @@ func streamConfig(s messages.Stream, replicas int) jetstream.StreamConfig {
 	if s.WorkQueue {
 		cfg.Retention = jetstream.WorkQueuePolicy
 	}
+	if s.Most > 0 {
+		cfg.MaxMsgs = s.Most
+	}
 	if s.PerSubject > 0 {
 		cfg.MaxMsgsPerSubject = s.PerSubject
 	}
 	if s.RefuseNew {
-		cfg.Discard, cfg.DiscardNewPerSubject = jetstream.DiscardNew, true
+		cfg.Discard, cfg.DiscardNewPerSubject = jetstream.DiscardNew, s.PerSubject > 0
 	}
 	return cfg
 }

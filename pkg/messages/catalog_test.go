@@ -30,7 +30,10 @@ func subjectsPage() string {
 		case s.PerSubject > 0:
 			keeps = fmt.Sprintf("the last %d per subject", s.PerSubject)
 		case s.MaxAge > 0:
-			keeps = fmt.Sprintf("%d days", int(s.MaxAge.Hours()/24))
+			keeps = fmt.Sprintf("for %d hours", int(s.MaxAge.Hours()))
+		}
+		if s.Most > 0 {
+			keeps += fmt.Sprintf(", %d messages", s.Most)
 		}
 		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", s.Name, strings.Join(s.Subjects, "`, `"), keeps, s.Description)
 	}

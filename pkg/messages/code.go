@@ -25,6 +25,7 @@ const (
 	CodeUIDMismatch        Code = "deployment_uid_differs" // the name lives under another uid
 	CodeRunOpen            Code = "run_open"               // another run of this deployment is open
 	CodeBusUnreachable     Code = "bus_unreachable"        // no bus answers
+	CodeBusFull            Code = "bus_full"               // the bus has no room for a stemcell
 	CodeBusDenied          Code = "bus_denied"             // the bus refuses this identity
 	CodeStateLocked        Code = "state_locked"           // the state folder is in use
 	CodeStateInvalid       Code = "state_invalid"          // a state file that cannot be read

@@ -58,12 +58,13 @@ type Import struct {
 // StemcellRef points at a stemcell: a .tgz on a host, or an image that the
 // cloud already has (then only CID is set).
 type StemcellRef struct {
-	CID             string          `json:"cid,omitempty"`    // an existing image, never deleted by us
-	Path            string          `json:"path,omitempty"`   // absolute path of the .tgz on Host
-	URL             string          `json:"url,omitempty"`    // http(s), of the .tgz, with SHA1; everybody may see it
-	Host            string          `json:"host,omitempty"`   // host id of who can read Path
-	Object          string          `json:"object,omitempty"` // name in the object store, when Host is not the CPI's
-	Size            int64           `json:"size,omitempty"`   // bytes of the .tgz
+	CID             string          `json:"cid,omitempty"`         // an existing image, never deleted by us
+	Path            string          `json:"path,omitempty"`        // absolute path of the .tgz on Host
+	URL             string          `json:"url,omitempty"`         // http(s), of the .tgz, with SHA1; everybody may see it
+	Host            string          `json:"host,omitempty"`        // host id of who can read Path
+	Object          string          `json:"object,omitempty"`      // name in the object store of the member "image", when Host is not the CPI's
+	ObjectSize      int64           `json:"object_size,omitempty"` // its bytes
+	Size            int64           `json:"size,omitempty"`        // bytes of the .tgz
 	Name            string          `json:"name,omitempty"`
 	Version         string          `json:"version,omitempty"`
 	APIVersion      int             `json:"api_version,omitempty"`

@@ -46,7 +46,8 @@ func CPIMethods() []string {
 
 // Permissions gives each role the least it needs. Agents know nothing of
 // JetStream; only the orchestrator writes the journal and only CPIs the
-// results; whoever watches sees bosh.v1.> and hm.>, and neither requests to
+// results; a stemcell comes from the command line, which may take back what it
+// put, as the orchestrator may when nobody needs it; whoever watches sees bosh.v1.> and hm.>, and neither requests to
 // agents nor their replies, which carry what BOSH puts there.
 func Permissions() []Permission {
 	var (
@@ -65,6 +66,7 @@ func Permissions() []Permission {
 			Publish: join(
 				[]string{CommandSubject("*"), ServiceSubject(ServiceOrchestrator, "*")}, cpi, []string{services},
 				inspect(), reading(streams...), following(StreamJournal, StreamResult, StreamEvent),
+				[]string{ObjectSubject(BucketStemcell, ">"), ObjectInfoSubject(BucketStemcell, "*")}, reading(StreamStemcell), purging(StreamStemcell),
 			),
 			Subscribe: join(
 				[]string{Root + ".journal.>", Root + ".result.>", Root + ".event.>", HeartbeatPrefix + "*", AlertPrefix + "*", ShutdownPrefix + "*"},
@@ -78,7 +80,7 @@ func Permissions() []Permission {
 				[]string{ServiceSubject(ServiceOrchestrator, "*"), AgentSubject("*")},
 				[]string{ServiceSubject(ServiceRegistry, SvcIdentityCreate), ServiceSubject(ServiceRegistry, SvcIdentityRevoke)}, cpi, []string{services},
 				reading(streams...), following(StreamJournal, StreamResult, StreamEvent),
-				working(CommandConsumer()),
+				working(CommandConsumer()), purging(StreamStemcell),
 			),
 			Subscribe: join(
 				[]string{ServiceSubject(ServiceOrchestrator, "*"), services},
@@ -95,7 +97,7 @@ func Permissions() []Permission {
 					ServiceSubject(ServiceRegistry, SvcSettingsGet), ServiceSubject(ServiceRegistry, SvcSettingsPut),
 					ServiceSubject(ServiceRegistry, SvcSettingsDelete),
 				}, cpi, []string{services},
-				reading(StreamStep, StreamResult), following(StreamResult),
+				reading(StreamStep, StreamResult, StreamStemcell), following(StreamResult, StreamStemcell),
 				working(Consumer{Stream: StreamStep, Durable: "*", Filter: Root + ".step.>"}),
 			),
 			Subscribe: join(cpi, []string{EventSubject("*", ServiceOrchestrator, EventUnwanted), services}, inbox(RoleCPI)),
@@ -205,6 +207,9 @@ func following(streams ...string) []string {
 	}
 	return out
 }
+
+// purging lets a role remove what a stream holds.
+func purging(stream string) []string { return []string{"$JS.API.STREAM.PURGE." + stream} }
 
 // working lets a role work off a work queue by its durable.
 func working(c Consumer) []string {

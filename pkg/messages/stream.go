@@ -14,6 +14,19 @@ const (
 	BucketStemcell = "bosh_stemcells" // object store
 )
 
+// StreamStemcell holds the chunks and descriptions of BucketStemcell.
+const StreamStemcell = "OBJ_" + BucketStemcell
+
+// Measures of a stemcell on its way through the object store. The bound is one
+// of messages, for the server sets bytes aside that a bound of them names, and a
+// small disk would not have them.
+const (
+	ObjectChunk  = 256 << 10      // bytes of an object in one message
+	ObjectPart   = 32 << 20       // bytes of one object; a larger thing is several
+	StemcellAge  = 24 * time.Hour // after it they go, whoever forgot them
+	stemcellRoom = 4 << 30        // bytes of all
+)
+
 // AckWait is how long a worker may be silent before its message goes to
 // another.
 const AckWait = 3 * time.Second
@@ -26,6 +39,8 @@ type Stream struct {
 	Subjects    []string
 	WorkQueue   bool          // else limits
 	PerSubject  int64         // most messages kept per subject, 0 = any
+	Most        int64         // messages kept in all, 0 = any
+	Rollup      bool          // a message may take the place of all before it on its subject
 	RefuseNew   bool          // at the limit refuse the new one instead of dropping the old
 	MaxAge      time.Duration // 0 = for ever
 	DenyDelete  bool          // no message can be deleted or purged by clients
@@ -62,6 +77,11 @@ func Streams() []Stream {
 		{
 			Name: "KV_" + BucketIdentity, Description: "the agents' identities, sealed to the registry",
 			Subjects: []string{"$KV." + BucketIdentity + ".>"}, PerSubject: 1, RefuseNew: false,
+		},
+		{
+			Name: StreamStemcell, Description: "object store: stemcells on their way to a CPI on another host",
+			Subjects: []string{ObjectSubject(BucketStemcell, ">"), ObjectInfoSubject(BucketStemcell, ">")},
+			Most:     stemcellRoom / ObjectChunk, Rollup: true, RefuseNew: true, MaxAge: StemcellAge,
 		},
 	}
 }

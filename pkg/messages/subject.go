@@ -116,3 +116,14 @@ func clip(s string, n int) string {
 	}
 	return s[:n] + "..."
 }
+
+// ObjectSubject is where the chunks of an object lie that has that id.
+func ObjectSubject(bucket, id string) string { return "$O." + bucket + ".C." + id }
+
+// ObjectInfoSubject is where an object store describes an object, by its name in
+// base64.
+func ObjectInfoSubject(bucket, name string) string { return "$O." + bucket + ".M." + name }
+
+// StemcellObject names the image of a stemcell in the object store, on its way
+// to a deployment: no other one's end takes it away.
+func StemcellObject(deployment, sha1 string) string { return deployment + "." + sha1 }

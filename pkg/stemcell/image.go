@@ -5,7 +5,6 @@ import (
 	"bufio"
 	"compress/gzip"
 	"context"
-	"crypto/sha1"
 	"encoding/hex"
 	"errors"
 	"hash"
@@ -27,13 +26,12 @@ const (
 // Read fails instead of telling the end, so who passes the image on must not
 // finish before io.EOF.
 func (s *Stemcell) Image(ctx context.Context) (*ImageReader, error) {
-	f, _, err := openArchive(ctx, s.Path)
+	i, err := s.reader(ctx)
 	if err != nil {
 		return nil, err
 	}
-	i := &ImageReader{ctx: ctx, s: s, f: f, sum: sha1.New()}
 	if err := i.open(); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, i.Close())
 	}
 	return i, nil
 }
@@ -49,21 +47,28 @@ type ImageReader struct {
 	end    error
 }
 
-func (i *ImageReader) open() error {
-	var archive io.Reader = contextReader{i.ctx, i.f}
+// find goes to the member image.
+func (i *ImageReader) find() error {
+	i.member = contextReader{i.ctx, i.f}
 	if !i.s.bare {
-		image, err := find(i.s.Path, archive, memberImage)
+		image, err := find(i.s.Path, i.member, memberImage)
 		if err != nil {
 			return err
 		}
 		if image == nil {
 			return invalid(i.s.Path, "Stemcell image file is missing")
 		}
-		archive = image
+		i.member = image
 	}
-	i.member = archive
-	if !i.s.bare {
-		i.member = io.TeeReader(archive, i.sum)
+	if i.s.SHA1 != "" {
+		i.member = io.TeeReader(i.member, i.sum)
+	}
+	return nil
+}
+
+func (i *ImageReader) open() error {
+	if err := i.find(); err != nil {
+		return err
 	}
 	root, err := find(i.s.Path, i.member, memberRoot)
 	if err != nil {
@@ -109,7 +114,11 @@ func (i *ImageReader) verify() error {
 	if _, err := io.Copy(io.Discard, i.member); err != nil {
 		return i.failure(err)
 	}
-	if digest := hex.EncodeToString(i.sum.Sum(nil)); !i.s.bare && !strings.EqualFold(digest, i.s.SHA1) {
+	if digest := hex.EncodeToString(i.sum.Sum(nil)); i.s.SHA1 != "" && !strings.EqualFold(digest, i.s.SHA1) {
+		if i.s.carried != nil {
+			return invalid(i.s.Path, "the image of %s has the sha1 %s, not %s", i.s.Path, digest, i.s.SHA1).
+				WithHint("run the same command again: it looks at every part that it puts there")
+		}
 		return invalid(i.s.Path, "the image's sha1 is %s, but it was %s: the archive was replaced while it was read", digest, i.s.SHA1).
 			WithHint("run the command again once nobody writes %s", i.s.Path)
 	}

@@ -46,7 +46,8 @@ type Stemcell struct {
 	CloudProperties map[string]any
 	ApplySpec       json.RawMessage // nil when it is no micro stemcell
 
-	bare bool // Path is the member image itself
+	bare    bool                                // Path is the member image itself
+	carried func(context.Context) io.ReadCloser // the member image from elsewhere, bare; nil = from Path
 }
 
 // mf is stemcell.MF. The nodes keep a version of 3.10 from becoming 3.1.

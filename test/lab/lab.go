@@ -26,6 +26,7 @@ type Options struct {
 	CPIs          int    // default 1
 	Proxies       bool   // each service reaches the bus through a proxy of its own
 	Mbus          string // of the manifest, default nats://
+	Elsewhere     bool   // the CPIs run on a host of another name, as it seems to them
 	Quiet         bool   // programs log as in production, not everything
 	NoBoot        bool   // servers become ACTIVE and boot nothing
 	NoQuota       bool   // the cloud's project may have as much as it likes
@@ -122,7 +123,11 @@ func New(t testing.TB, o Options) *Lab {
 			l.Proxies[name] = bustest.NewProxy(t, url)
 			via = l.Proxies[name].URL()
 		}
-		return l.program(name, program, append(args, "--bus", via, "--keys", l.keysOf(role))...)
+		args = append(args, "--bus", via, "--keys", l.keysOf(role))
+		if o.Elsewhere && role == messages.RoleCPI {
+			return l.elsewhere(name, program, args...)
+		}
+		return l.program(name, program, args...)
 	}
 	for i := range max(o.Orchestrators, 1) {
 		l.Orchestrators = append(l.Orchestrators, service(messages.RoleOrchestrator, fmt.Sprint("orchestrator", i), "microbosh", "serve"))
@@ -136,11 +141,27 @@ func New(t testing.TB, o Options) *Lab {
 
 func (l *Lab) program(log, name string, args ...string) *Process {
 	l.t.Helper()
+	return l.start(log, filepath.Join(l.bin, name), args...)
+}
+
+// elsewhere runs a program to which this host has another name.
+func (l *Lab) elsewhere(log, name string, args ...string) *Process {
+	l.t.Helper()
+	namespace := "-u"
+	if os.Geteuid() != 0 {
+		namespace = "-Uru"
+	}
+	program := filepath.Join(l.bin, name)
+	return l.start(log, "unshare", append([]string{namespace, "sh", "-ec", `hostname elsewhere; exec "$@"`, name, program}, args...)...)
+}
+
+func (l *Lab) start(log, path string, args ...string) *Process {
+	l.t.Helper()
 	level := "debug"
 	if l.quiet {
 		level = "info"
 	}
-	return Start(l.t, filepath.Join(l.state, log), level, filepath.Join(l.bin, name), args...)
+	return Start(l.t, filepath.Join(l.state, log), level, path, args...)
 }
 
 // Keys is the folder of the control plane's keys.

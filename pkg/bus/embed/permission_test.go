@@ -70,6 +70,10 @@ $JS.API.STREAM.MSG.GET.KV_bosh_identities            .   .   .   p   .   .   b  
 $JS.API.CONSUMER.CREATE.KV_bosh_identities.x         .   .   .   .   .   .   b   .   .   .
 $KV.bosh_settings.vm-1                               .   .   .   p   .   .   b   .   .   .
 $JS.API.STREAM.MSG.GET.KV_bosh_settings              .   .   .   p   .   .   b   .   .   .
+$O.bosh_stemcells.C.micro.x.0.y                      p   .   .   .   .   .   b   .   .   .
+$JS.API.STREAM.MSG.GET.OBJ_bosh_stemcells            p   .   p   .   .   .   b   .   .   .
+$JS.API.CONSUMER.CREATE.OBJ_bosh_stemcells.x         .   .   p   .   .   .   b   .   .   .
+$JS.API.STREAM.PURGE.OBJ_bosh_stemcells              p   p   .   .   .   .   b   .   .   .
 $JS.API.STREAM.MSG.GET.BOSH_JOURNAL                  p   p   .   .   p   .   b   .   .   .
 $JS.API.STREAM.MSG.GET.BOSH_RESULT                   p   p   p   .   p   .   b   .   .   .
 $JS.API.STREAM.CREATE.BOSH_JOURNAL                   .   .   .   .   .   .   b   .   .   .

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2/pagination"
 
+	"github.com/microbosh/microbosh/pkg/bus"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/pkg/seal"
 	"github.com/microbosh/microbosh/services/cpi-openstack/internal/cpi"
@@ -26,9 +27,11 @@ const (
 // maxTag is how long a tag Nova takes.
 const maxTag = 60
 
-// Bus is the part of *bus.Conn that the methods need: they call the registry.
+// Bus is the part of *bus.Conn that the methods need: they call the registry,
+// and read stemcells that come from another host.
 type Bus interface {
-	Call(ctx context.Context, subject string, request, reply any) error
+	caller
+	Object(bucket, name string, size int64) *bus.Object
 }
 
 // Options configure a Cloud.
@@ -46,6 +49,7 @@ type Options struct {
 // Cloud is the CPI's methods.
 type Cloud struct {
 	registry keeper
+	bus      Bus
 	sessions sessions
 }
 
@@ -66,6 +70,7 @@ func New(o Options) *Cloud {
 	}
 	return &Cloud{
 		registry: settings,
+		bus:      o.Bus,
 		sessions: sessions{ring: o.Ring, trusting: o.Trusting, open: map[string]*slot{}},
 	}
 }

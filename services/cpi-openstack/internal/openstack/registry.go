@@ -22,9 +22,14 @@ const (
 	putTries     = 8
 )
 
+// caller asks a micro service.
+type caller interface {
+	Call(ctx context.Context, subject string, request, reply any) error
+}
+
 // registry is the CPI's view of the registry service.
 type registry struct {
-	bus  Bus
+	bus  caller
 	ring *seal.Ring
 	keys string
 

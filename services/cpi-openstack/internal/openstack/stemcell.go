@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/imagedata"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
 
-	"github.com/microbosh/microbosh/pkg/daemon"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/pkg/stemcell"
 	"github.com/microbosh/microbosh/services/cpi-openstack/internal/cpi"
@@ -33,6 +31,7 @@ func imageID(step string) string {
 // upload is an image in the making.
 type upload struct {
 	session  *session
+	bus      Bus
 	step     *cpi.Step
 	args     messages.CreateStemcellArgs
 	stemcell *stemcell.Stemcell
@@ -43,7 +42,7 @@ func (c *Cloud) createStemcell(ctx context.Context, s *cpi.Step, o *session, arg
 	if err := requireTags(s, args.Tags); err != nil {
 		return nil, err
 	}
-	u := &upload{session: o, step: s, args: args, about: map[string]any{}}
+	u := &upload{session: o, bus: c.bus, step: s, args: args, about: map[string]any{}}
 	if err := decode("the stemcell", args.Stemcell.CloudProperties, &u.about); err != nil {
 		return nil, err
 	}
@@ -90,59 +89,6 @@ func (u *upload) find(ctx context.Context) ([]cpi.Found, error) {
 		return nil, nil
 	}
 	return []cpi.Found{{CID: image.ID, Created: image.CreatedAt}}, nil
-}
-
-// open verifies the archive once; it must lie on this host. One on the web is
-// verified while it streams through, and described by the command.
-func (u *upload) open(context.Context) error {
-	ref := u.args.Stemcell
-	if u.stemcell != nil {
-		return nil
-	}
-	if ref.URL != "" {
-		found, err := stemcell.At(ref.URL, ref.SHA1)
-		if err != nil {
-			return err
-		}
-		u.stemcell = found
-		return u.describe(nil)
-	}
-	if ref.Path == "" || ref.Host != daemon.HostID() {
-		return messages.Errorf(messages.CodeStemcellMissing, "the stemcell lies on another host than the CPI").
-			WithHint("deploy from the CPI's host, name the stemcell by a URL that the CPI can reach, or an image that the cloud already has")
-	}
-	u.step.Progress("verifying the stemcell", 0, ref.Size)
-	read := stemcell.Open
-	if u.session.trusting {
-		read = stemcell.OpenImage
-	}
-	found, err := read(ref.Path)
-	if err != nil {
-		return err
-	}
-	if ref.SHA1 != "" && found.SHA1 != ref.SHA1 {
-		return messages.Errorf(messages.CodeStemcellInvalid, "the stemcell %s is not the one that the command means", ref.Path).
-			WithHint("the file was replaced meanwhile; deploy again")
-	}
-	u.stemcell = found
-	return u.describe(found.CloudProperties)
-}
-
-// describe says what the image is: the archive, overridden by the command, which
-// is overridden by the manifest. A stemcell that is made for another cloud is
-// refused: where its disk boots at all, its agent looks for settings in vain.
-func (u *upload) describe(archive map[string]any) error {
-	about := map[string]any{}
-	for _, says := range []map[string]any{archive, u.about, u.session.Stemcell} {
-		maps.Copy(about, says)
-	}
-	u.about = about
-	made := text(about["infrastructure"])
-	if made == "" || made == "openstack" {
-		return nil
-	}
-	return messages.Errorf(messages.CodeStemcellInvalid, "the stemcell is made for %s, not for openstack", made).
-		WithHint("take the stemcell of the same name for openstack; cloud.properties.stemcell.infrastructure overrides what it says of itself")
 }
 
 func (u *upload) post(ctx context.Context) (string, error) {

@@ -15,7 +15,8 @@ import (
 // stemcellLoad is what a request carries of its stemcell.
 type stemcellLoad struct {
 	ref  *messages.StemcellRef
-	spec json.RawMessage // the apply spec; nil when it is in the VM
+	spec json.RawMessage    // the apply spec; nil when it is in the VM
+	file *stemcell.Stemcell // nil when it is not on this host
 }
 
 // openStemcell verifies a .tgz, here or on the web, and refers to it; anything
@@ -45,7 +46,9 @@ func (a *app) openStemcell(ctx context.Context, arg string) (stemcellLoad, error
 		}
 		return stemcellLoad{}, e
 	}
-	return loadOf(sc, messages.StemcellRef{Path: path, Host: daemon.HostID()})
+	load, err := loadOf(sc, messages.StemcellRef{Path: path, Host: daemon.HostID()})
+	load.file = sc
+	return load, err
 }
 
 // loadOf describes a stemcell to the CPI.
@@ -56,7 +59,7 @@ func loadOf(sc *stemcell.Stemcell, ref messages.StemcellRef) (stemcellLoad, erro
 	}
 	ref.Size, ref.Name, ref.Version = sc.Size, sc.Name, sc.Version
 	ref.APIVersion, ref.SHA1, ref.CloudProperties = sc.APIVersion, sc.SHA1, properties
-	return stemcellLoad{&ref, sc.ApplySpec}, nil
+	return stemcellLoad{ref: &ref, spec: sc.ApplySpec}, nil
 }
 
 func sealTo(keys string, v any) (*messages.Sealed, error) {

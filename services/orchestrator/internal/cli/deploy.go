@@ -117,6 +117,8 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 	var t ticket
 	if x.sameDeploy(command, uid, f) {
 		t = a.attach(x.ticket)
+	} else if err := a.transfer(ctx, s, d, x, load); err != nil {
+		return err
 	} else if t, err = a.submit(ctx, s, request{deployment: name, uid: uid, command: command}); err != nil {
 		return interruptedOr(ctx, err)
 	}

@@ -185,6 +185,7 @@ func (r *run) end(ctx context.Context, done *messages.RunDone) error {
 
 // close acknowledges a run that the journal has finished.
 func (r *run) close(ctx context.Context, end messages.RunEnd) error {
+	r.unload(ctx, end.Outcome == messages.OutcomeSucceeded)
 	if err := r.job.Done(ctx); err != nil {
 		return wrap("acknowledge the request", err)
 	}

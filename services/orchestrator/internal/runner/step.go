@@ -62,7 +62,13 @@ func (r *run) step(ctx context.Context, intent messages.Intent, fresh bool) erro
 	case err == nil:
 		done := messages.StepDone{Step: intent.Step, StepID: intent.StepID, N: intent.N, Outputs: outputs, Millis: time.Since(intent.Time).Milliseconds()}
 		log.Info().Int64("ms", done.Millis).Msg("step done")
-		return r.append(ctx, r.entry(messages.FactStepDone, intent.StepID, done))
+		if err := r.append(ctx, r.entry(messages.FactStepDone, intent.StepID, done)); err != nil {
+			return err
+		}
+		if intent.Step == workflow.StepCreateStemcell {
+			r.unload(ctx, false)
+		}
+		return nil
 	case messages.CodeOf(err) == messages.CodeCancelled: // a CPI that tried again and did nothing
 		if err := r.reload(ctx); err != nil {
 			return err
