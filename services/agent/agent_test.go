@@ -46,6 +46,7 @@ func TestLife(t *testing.T) {
 	if b := v.beat("running"); b.Job == nil || *b.Job != "bosh" || b.Deployment != "micro" || b.NumberOfProcesses != 1 {
 		t.Errorf("the heartbeat after the start: %+v", b)
 	}
+	v.healthy(`{"state":"running"}`)
 	state := decode[struct {
 		Deployment string                      `json:"deployment"`
 		AgentID    string                      `json:"agent_id"`
@@ -80,6 +81,7 @@ func TestLife(t *testing.T) {
 
 	v.want(v.run("stop", ""), `"stopped"`)
 	v.beat("stopped")
+	v.healthy(`{"state":"stopped"}`)
 	if _, err := os.Stat(pidFile); err == nil {
 		t.Error("the stop program did not run")
 	}
@@ -98,6 +100,19 @@ func TestLife(t *testing.T) {
 		}
 	case <-time.After(patience):
 		t.Error("the agent did not end after shutdown")
+	}
+}
+
+// healthy compares what is told on the VM.
+func (v *vm) healthy(want string) {
+	v.Helper()
+	file := filepath.Join(v.base, "instance", "health.json")
+	text, err := os.ReadFile(file)
+	if err != nil || string(text) != want {
+		v.Errorf("%s: %s %v, want %s", file, text, err, want)
+	}
+	if info, err := os.Stat(file); err == nil && info.Mode().Perm() != 0o644 {
+		v.Errorf("%s: %v, jobs cannot read it", file, info.Mode())
 	}
 }
 

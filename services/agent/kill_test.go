@@ -149,7 +149,7 @@ func (v *vm) installed() string {
 		}
 	}
 	files, _ := filepath.Glob(filepath.Join(v.base, "monit", "job", "*"))
-	names, _ := filepath.Glob(filepath.Join(v.base, "instance", "*"))
+	names, _ := filepath.Glob(filepath.Join(v.base, "instance", "[!h]*")) // health.json tells of processes
 	for _, file := range append(append(files, names...), filepath.Join(v.base, "bosh", "spec.json")) {
 		text, err := os.ReadFile(file)
 		if err != nil {

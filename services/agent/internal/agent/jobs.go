@@ -27,6 +27,7 @@ const (
 // it.
 func newSupervisor(ctx context.Context, c Config, dir home.Dir, voice *voice, log zerolog.Logger) (supervisor.Supervisor, []func(context.Context) error, error) {
 	var beside []func(context.Context) error
+	listener := newHealth(dir, voice, log)
 	own := dir.Root() == "/" // the machine is this VM's alone
 	if own && c.Alerts {
 		logins, err := alert.ListenForLogins(ctx, loginPort, voice.loggedIn)
@@ -40,10 +41,14 @@ func newSupervisor(ctx context.Context, c Config, dir home.Dir, voice *voice, lo
 		if c.Supervisor != "builtin" {
 			log.Warn().Str("asked", c.Supervisor).Msg("the builtin supervisor runs the jobs, from the same monit files")
 		}
-		jobs, err := supervisor.NewBuiltin(supervisor.Options{Home: dir, Listener: voice, Log: log})
-		return jobs, beside, err
+		jobs, err := supervisor.NewBuiltin(supervisor.Options{Home: dir, Listener: listener, Log: log})
+		if err != nil {
+			return nil, nil, err
+		}
+		listener.note(jobs.Status().JobState)
+		return jobs, beside, nil
 	}
-	o := supervisor.MonitOptions{Home: dir, Listener: voice, Log: log}
+	o := supervisor.MonitOptions{Home: dir, Listener: listener, Log: log}
 	port := 0
 	if own {
 		o.Port, port = monitPort, c.SMTPPort
@@ -63,6 +68,7 @@ func newSupervisor(ctx context.Context, c Config, dir home.Dir, voice *voice, lo
 	if err != nil {
 		return nil, nil, err
 	}
+	listener.note(supervisor.Stopped) // monit is not up yet
 	return jobs, beside, nil
 }
 

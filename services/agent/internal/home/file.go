@@ -39,6 +39,12 @@ func WriteFile(path string, data []byte, mode fs.FileMode) error {
 	return replace(path, data, mode, true)
 }
 
+// NoteFile is WriteFile of what is made anew at each start: whole or not at all,
+// but a power cut may lose it.
+func NoteFile(path string, data []byte, mode fs.FileMode) error {
+	return replace(path, data, mode, false)
+}
+
 func replace(path string, data []byte, mode fs.FileMode, durably bool) (err error) {
 	defer func() {
 		if err != nil {
@@ -165,8 +171,7 @@ func Link(target, path string) error {
 // WriteJSON is WriteFile of v, readable by the agent alone.
 func WriteJSON(path string, v any) error { return writeJSON(path, v, true) }
 
-// NoteJSON is WriteJSON of what is made anew at each start: whole or not at all,
-// but a power cut may lose it.
+// NoteJSON is to WriteJSON what NoteFile is to WriteFile.
 func NoteJSON(path string, v any) error { return writeJSON(path, v, false) }
 
 func writeJSON(path string, v any, durably bool) error {
