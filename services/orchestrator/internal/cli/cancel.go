@@ -32,7 +32,7 @@ func (a *app) cancelCommand() *cobra.Command {
 }
 
 func (a *app) cancel(ctx context.Context, detach bool) error {
-	d, err := a.load("No deployment set")
+	d, err := a.loadName("No deployment set")
 	if err != nil {
 		return err
 	}

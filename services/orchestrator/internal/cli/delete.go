@@ -96,6 +96,9 @@ func (a *app) delete(ctx context.Context, f deployFlags) error {
 	if err := ids.Forget(name); err != nil {
 		return err
 	}
+	if err := statefile.WriteGiven(d.choice.Deployment, statefile.Given{}); err != nil {
+		return err
+	}
 	took := time.Duration(done.Millis) * time.Millisecond
 	a.ui.Result(fmt.Sprintf("Deleted deployment '%s', took %s to complete", name, ui.Clock(took)), result{
 		Deployment: name, Run: t.run, Verb: t.verb, Outcome: done.Outcome, Millis: done.Millis,

@@ -54,7 +54,7 @@ func (a *app) deployCommand() *cobra.Command {
 
 func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 	began := time.Now()
-	d, err := a.load("No deployment set")
+	d, err := a.loadAnew("No deployment set")
 	if err != nil {
 		return err
 	}
@@ -121,6 +121,13 @@ func (a *app) deploy(ctx context.Context, arg string, f deployFlags) error {
 		return err
 	} else if t, err = a.submit(ctx, s, request{deployment: name, uid: uid, command: command}); err != nil {
 		return interruptedOr(ctx, err)
+	}
+	given, err := a.given()
+	if err == nil {
+		err = statefile.WriteGiven(d.choice.Deployment, given)
+	}
+	if err != nil { // the deploy goes on; other verbs have to be told again
+		a.ui.Say("microbosh: %v", err)
 	}
 	done, err := a.attend(ctx, s, d, w, t, f.detach)
 	if err != nil || done == nil {

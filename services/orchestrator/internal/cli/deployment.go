@@ -106,8 +106,20 @@ type chosen struct {
 	manifest *manifest.Manifest
 }
 
-// load reads the chosen manifest; missing says that none is chosen.
+// load reads the chosen manifest; missing says that none is chosen. Without -v,
+// -l and -o it is read as the last deploy read it.
 func (a *app) load(missing string) (chosen, error) {
+	return a.loadBy(missing, func(c statefile.Choice) (*manifest.Manifest, error) {
+		in, err := a.remembered(c)
+		if err != nil {
+			return nil, err
+		}
+		return a.loadAs(c, in)
+	})
+}
+
+// loadBy gives the choice also when its manifest cannot be read.
+func (a *app) loadBy(missing string, read func(statefile.Choice) (*manifest.Manifest, error)) (chosen, error) {
 	c, err := a.choice()
 	if err != nil {
 		return chosen{}, err
@@ -116,12 +128,12 @@ func (a *app) load(missing string) (chosen, error) {
 		return chosen{}, messages.Errorf(messages.CodeNoDeployment, "%s", missing).
 			WithHint("choose one: microbosh deployment DIR_OR_MANIFEST")
 	}
-	m, err := manifest.LoadWith(c.Deployment, a.inputsWith(c))
+	m, err := read(c)
 	if err != nil {
-		return chosen{}, err
+		return chosen{choice: c}, err
 	}
 	if _, err := messages.ParseDeployment(m.Name); err != nil {
-		return chosen{}, fmt.Errorf("cannot use the manifest %s: %w", c.Deployment, err)
+		return chosen{choice: c}, fmt.Errorf("cannot use the manifest %s: %w", c.Deployment, err)
 	}
 	return chosen{choice: c, manifest: m}, nil
 }

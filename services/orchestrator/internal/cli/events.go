@@ -38,7 +38,7 @@ func (a *app) eventsCommand() *cobra.Command {
 }
 
 func (a *app) events(ctx context.Context, follow bool, since time.Duration) error {
-	d, err := a.load("No deployment set")
+	d, err := a.loadName("No deployment set")
 	if err != nil {
 		return err
 	}

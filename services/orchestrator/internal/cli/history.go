@@ -25,7 +25,7 @@ func (a *app) historyCommand() *cobra.Command {
 }
 
 func (a *app) history(ctx context.Context) error {
-	d, err := a.load("Please choose deployment first")
+	d, err := a.loadName("Please choose deployment first")
 	if err != nil {
 		return err
 	}

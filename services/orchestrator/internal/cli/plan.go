@@ -43,7 +43,7 @@ func (a *app) planCommand() *cobra.Command {
 }
 
 func (a *app) plan(ctx context.Context, arg string, recreate bool) error {
-	d, err := a.load("No deployment set")
+	d, err := a.loadAnew("No deployment set")
 	if err != nil {
 		return err
 	}

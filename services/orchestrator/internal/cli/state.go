@@ -48,7 +48,7 @@ type stateReply struct {
 }
 
 func (a *app) stateShow(ctx context.Context) error {
-	d, err := a.load("Please choose deployment first")
+	d, err := a.loadName("Please choose deployment first")
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (a *app) statusCommand() *cobra.Command {
 }
 
 func (a *app) status(ctx context.Context) error {
-	d, err := a.load("Please choose deployment first")
+	d, err := a.loadName("Please choose deployment first")
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (a *app) watchCommand() *cobra.Command {
 }
 
 func (a *app) watchRun(ctx context.Context, id string) error {
-	d, err := a.load("No deployment set")
+	d, err := a.loadName("No deployment set")
 	if err != nil {
 		return err
 	}
