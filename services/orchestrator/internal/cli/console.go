@@ -12,10 +12,13 @@ import (
 )
 
 const consoleLong = `Print the end of what the VM wrote to its console, as the cloud keeps it: what a
-VM says that boots but never answers. The manifest's secrets are cut out.`
+VM says that boots but never answers. The manifest's secrets are cut out.
+
+With --follow it goes on with what the VM prints, until Ctrl-C or the VM's end.`
 
 func (a *app) consoleCommand() *cobra.Command {
-	return &cobra.Command{
+	var follow bool
+	cmd := &cobra.Command{
 		Use:   "console",
 		Short: "print the end of the VM's console",
 		Long:  consoleLong,
@@ -23,12 +26,14 @@ func (a *app) consoleCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd)
 			defer stop()
-			return a.console(ctx)
+			return a.console(ctx, follow)
 		},
 	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what the VM prints, until Ctrl-C or its end")
+	return cmd
 }
 
-func (a *app) console(ctx context.Context) error {
+func (a *app) console(ctx context.Context, follow bool) error {
 	d, err := a.load("No deployment set")
 	if err != nil {
 		return err
@@ -49,11 +54,18 @@ func (a *app) console(ctx context.Context) error {
 	if x.state.VM == nil {
 		return nothing
 	}
-	var reply messages.ConsoleReply
-	if err := s.ask(ctx, d.manifest, messages.SvcConsole, messages.VMArgs{VMCID: x.state.VM.CID}, &reply); err != nil {
+	read := func(ctx context.Context) (string, error) {
+		var reply messages.ConsoleReply
+		err := s.ask(ctx, d.manifest, messages.SvcConsole, messages.VMArgs{VMCID: x.state.VM.CID}, &reply)
+		return ui.Printable(strings.ToValidUTF8(steps.Redact(reply.Output, steps.Secrets(d.manifest)), "?")), err
+	}
+	if follow {
+		return a.followConsole(ctx, read, x.state.VM.CID)
+	}
+	output, err := read(ctx)
+	if err != nil {
 		return interruptedOr(ctx, err)
 	}
-	output := ui.Printable(strings.ToValidUTF8(steps.Redact(reply.Output, steps.Secrets(d.manifest)), "?"))
 	text := output
 	if strings.TrimSpace(output) == "" {
 		text = "The console is empty: the VM has not begun to boot, or its image writes to another console"

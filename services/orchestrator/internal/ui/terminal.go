@@ -66,6 +66,18 @@ func (t *Terminal) Result(text string, value any) {
 	_, _ = fmt.Fprintln(t.Out, strings.TrimSuffix(text, "\n"))
 }
 
+// Part prints some of a result that comes in parts: text as it is.
+func (t *Terminal) Part(text string, value any) {
+	if t.JSON {
+		t.object(struct {
+			Type  string `json:"type"`
+			Value any    `json:"value"`
+		}{"part", value})
+		return
+	}
+	_, _ = fmt.Fprint(t.Out, text)
+}
+
 // Problem is a finding for programs: a line of its own before the error that
 // tells them all to people.
 func (t *Terminal) Problem(value any) {
