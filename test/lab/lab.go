@@ -35,6 +35,8 @@ type Options struct {
 	// fault keeps a create on its way, or a second create is the CPI's right.
 	Settle time.Duration
 
+	NoServices bool // the test starts them
+
 	Plane    string // folder of a control plane whose bus runs already; "" = an embedded bus
 	BusURL   string // of that bus
 	Registry string // host:port that its registry listens on
@@ -114,6 +116,9 @@ func New(t testing.TB, o Options) *Lab {
 		l.Bus = l.program("bus", "microbosh", "bus", "--dir", l.state)
 	} else {
 		registry = []string{"--listen", o.Registry, "--advertise", "http://" + o.Registry}
+	}
+	if o.NoServices {
+		return l
 	}
 	url := l.BusURL()
 	l.Proxies = map[string]*bustest.Proxy{}

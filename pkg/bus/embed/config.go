@@ -19,6 +19,7 @@ const Account = "BOSH"
 // Config is what the configuration of one nats-server says.
 type Config struct {
 	Name    string   // of the server
+	Host    string   // address that it listens on; "" = all
 	Port    int      // for clients
 	Store   string   // folder of JetStream
 	Folder  string   // with server.pem, server.key and ca.pem
@@ -74,12 +75,19 @@ func (c Config) Encode() ([]byte, error) {
 			"auth_callout": object{"issuer": c.Issuer, "account": Account, "auth_users": []string{nobody}, "allowed_accounts": []string{"NOBODY"}},
 		},
 	}
+	if c.Host != "" {
+		out["host"] = c.Host
+	}
 	if c.Cluster != "" {
 		routes := make([]string, 0, len(c.Routes))
 		for _, r := range c.Routes {
 			routes = append(routes, "nats-route://"+r)
 		}
-		out["cluster"] = object{"name": c.Cluster, "port": c.Route, "routes": routes, "tls": security}
+		cluster := object{"name": c.Cluster, "port": c.Route, "routes": routes, "tls": security}
+		if c.Host != "" {
+			cluster["host"] = c.Host
+		}
+		out["cluster"] = cluster
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -101,11 +101,11 @@ func (p *Plane) rotateCA() (Done, error) {
 		if p.allSigned(plane.Present) {
 			return Done{}, stillOld()
 		}
-		return signing(), p.sign(plane.Present, false)
+		return p.signing(), p.sign(plane.Present, false)
 	case over(plane) && fresh(agents), fresh(plane) && over(agents):
 		return Done{}, stillOld()
 	case fresh(plane) || fresh(agents) || !told:
-		return announced(), p.announce()
+		return p.announced(), p.announce()
 	}
 	for _, at := range p.authority() {
 		if err := cert.Succeed(at.dir, at.name); err != nil {
@@ -115,22 +115,22 @@ func (p *Plane) rotateCA() (Done, error) {
 	if plane, _, err = p.lines(); err != nil {
 		return Done{}, err
 	}
-	return signing(), p.sign(plane.Present, false)
+	return p.signing(), p.sign(plane.Present, false)
 }
 
 // announced is what step 1 did.
-func announced() Done {
+func (p *Plane) announced() Done {
 	return Done{
 		"Step 1 of 2: the next authorities are made and trusted beside the present ones; they sign nothing yet.",
-		"Copy every folder to where it is used and have the bus read its configuration again (systemctl reload microbosh-bus). Nothing has to start again. Then, for step 2: microbosh rotate ca",
+		p.next(copyAndReload+" Nothing has to start again.", "") + " Then, for step 2: microbosh rotate ca",
 	}
 }
 
 // signing is what step 2 did.
-func signing() Done {
+func (p *Plane) signing() Done {
 	return Done{
 		"Step 2 of 2: the new authorities sign, and every certificate is new. The old ones are still trusted.",
-		"Copy every folder to where it is used and have the bus read its configuration again (systemctl reload microbosh-bus). Nothing has to start again.",
+		p.next(copyAndReload+" Nothing has to start again.", "") + " Then, when it suits, to forget the old ones: microbosh rotate old",
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -203,8 +204,11 @@ func (p *Plane) configure() (made bool, err error) {
 			c.Routes = append(c.Routes, join(host, routePort))
 		}
 	}
-	for i := range p.about.Nodes {
-		c.Name, c.Folder = fmt.Sprint("microbosh-", i+1), p.bus(i)
+	for i, host := range p.about.Nodes {
+		c.Name, c.Folder, c.Host = fmt.Sprint("microbosh-", i+1), p.bus(i), ""
+		if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() { // nobody else finds it there
+			c.Host = host
+		}
 		text, err := c.Encode()
 		if err != nil {
 			return made, err

@@ -30,22 +30,36 @@ type Done struct{ What, Next string }
 func (p *Plane) Rotate(what string) (Done, error) {
 	switch {
 	case what == TLS:
-		return Done{"Every certificate is new. Those of before stay good until they end.", copyAndReload}, p.rotateTLS()
+		return Done{"Every certificate is new. Those of before stay good until they end.", p.next(copyAndReload, "")}, p.rotateTLS()
 	case what == CA:
 		return p.rotateCA()
 	case what == Issuer:
-		return Done{"What signs agents' logins is new. The registry signs for each server of the bus with what that one expects.", restart}, p.rotateIssuer()
+		return Done{"What signs agents' logins is new. The registry signs for each server of the bus with what that one expects.", p.next(restart, startBus)}, p.rotateIssuer()
 	case slices.Contains(boshRoles(), what):
 		return Done{fmt.Sprintf("%s holds a certificate that BOSH's %s logs in with.", p.keys(what), what), "Give it " + what + ".pem, " + what + ".key and ca.pem. There is nothing to reload."}, p.rotatePeer(what)
 	case !slices.Contains(roles(), what):
 		return Done{}, messages.Errorf(messages.CodeUsage, "there is no role %.60q", what).WithHint("one of %v, or tls, ca or issuer; director or hm, for BOSH's own; or old, to remove what nothing names any more", roles())
 	}
-	return Done{"Rotated " + what + ". What was there before stays good.", copyAndReload}, p.rotateRole(what)
+	return Done{"Rotated " + what + ". What was there before stays good.", p.next(copyAndReload+" Then start the programs of that role again.", startBus)}, p.rotateRole(what)
 }
 
-const copyAndReload = "Copy the folders to where they are used and have the bus read its configuration again (systemctl reload microbosh-bus), then start the programs of that role again."
+const (
+	copyAndReload = "Copy the folders to where they are used and have the bus read its configuration again (systemctl reload microbosh-bus)."
+	startBus      = "End the programs that use this folder and start them again when it suits."
+	restart       = "Copy the registry's folder to where it is used first, then start the servers of the bus again, one after the other (systemctl restart microbosh-bus): this is the one part of their configuration that they do not reload."
+)
 
-const restart = "Copy the registry's folder to where it is used first, then start the servers of the bus again, one after the other (systemctl restart microbosh-bus): this is the one part of their configuration that they do not reload."
+// next is what has to be done, on hosts of a control plane or with an embedded
+// bus, which reads certificates for each connection.
+func (p *Plane) next(plane, embedded string) string {
+	switch {
+	case !p.one:
+		return plane
+	case embedded != "":
+		return embedded
+	}
+	return "There is nothing to start again."
+}
 
 func (p *Plane) rotateTLS() error {
 	plane, _, err := p.lines()
