@@ -138,19 +138,18 @@ func (r *Ring) Open(s *messages.Sealed, into any) error {
 	}
 	k, ok := r.find(s.To)
 	if !ok {
-		return messages.Errorf(messages.CodeSealUnreadable, "it is sealed to the key %s, which is not among those of this role", short(s.To)).
-			WithHint("it was sealed for another role or control plane, or that key was removed too early")
+		return r.notOurs(s.To)
 	}
 	if !isKey(s.From) {
-		return messages.Errorf(messages.CodeSealUnreadable, "what is sealed to the key %s does not name who sealed it", short(s.To))
+		return messages.Errorf(messages.CodeSealUnreadable, "what is sealed to %s does not name who sealed it", r.named(s.To))
 	}
 	clear, err := k.pair.Open(s.Box, s.From)
 	if err != nil {
-		return messages.Errorf(messages.CodeSealUnreadable, "what %s sealed to the key %s was cut or changed on its way", short(s.From), short(s.To)).
+		return messages.Errorf(messages.CodeSealUnreadable, "what %s sealed to %s was cut or changed on its way", short(s.From), r.named(s.To)).
 			WithHint("send the request again; if that does not help, the two sides use different keys folders")
 	}
 	if err := json.Unmarshal(clear, into); err != nil {
-		return messages.Errorf(messages.CodeSealUnreadable, "what is sealed to the key %s is not what was expected there", short(s.To)).
+		return messages.Errorf(messages.CodeSealUnreadable, "what is sealed to %s is not what was expected there", r.named(s.To)).
 			WithHint("the two programs are of different versions")
 	}
 	return nil

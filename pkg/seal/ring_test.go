@@ -239,3 +239,50 @@ func TestOwn(t *testing.T) {
 		t.Error("without a public key it is not the one that was read")
 	}
 }
+
+// Who cannot open something is told for whom it is, and what to do.
+func TestWhose(t *testing.T) {
+	t.Parallel()
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	cpi, registry, other := open(t, dir, "cpi"), open(t, dir, "registry"), open(t, elsewhere, "registry")
+	passing, err := seal.Ephemeral()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		to     string
+		by     *seal.Ring
+		change func(*messages.Sealed)
+		says   []string
+	}{
+		"another role":            {registry.Public(), cpi, nil, []string{"for the registry", "this is the cpi", "copy cpi.xpub"}},
+		"another control plane":   {other.Public(), registry, nil, []string{"none of the registry's in " + dir, "copy registry.xpub", "registry.<n>.xk"}},
+		"a program that is gone":  {cpi.Public(), passing, nil, []string{"not this program's", "ask again"}},
+		"truncated":               {cpi.Public(), cpi, func(s *messages.Sealed) { s.Box = s.Box[:len(s.Box)-1] }, []string{"the cpi's key", "cut or changed"}},
+		"sealed by somebody else": {cpi.Public(), cpi, func(s *messages.Sealed) { s.From = other.Public() }, []string{"the cpi's key", "cut or changed", "send the request again"}},
+		"another kind of content": {cpi.Public(), cpi, nil, []string{"the cpi's key", "not what was expected", "different versions"}},
+	} {
+		box, err := cpi.Seal(c.to, map[string]string{"password": "marker-secret"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.change != nil {
+			c.change(box)
+		}
+		var number int
+		err = c.by.Open(box, &number)
+		if messages.CodeOf(err) != messages.CodeSealUnreadable {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		text := err.Error() + " " + messages.AsError(err).Hint
+		for _, want := range c.says {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s does not say %q: %s", name, want, text)
+			}
+		}
+		if strings.Contains(text, "marker-secret") {
+			t.Errorf("%s tells the secret", name)
+		}
+	}
+}
