@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"net"
 	"os"
@@ -120,6 +121,7 @@ func same(a, b map[string]string) bool {
 func TestControlPlane(t *testing.T) {
 	t.Parallel()
 	o, nats, run := controlPlane(t)
+	o.Mbus = "tls://"
 	l := lab.New(t, o)
 	l.BuildStemcell()
 	conn := l.Connect(messages.RoleOps)
@@ -154,6 +156,7 @@ func TestControlPlane(t *testing.T) {
 		t.Fatalf("a deploy with every key rotated ended with %d:\n%s", code, out)
 	}
 	whole(t, l)
+	toldNATS(t, l)
 	// With the new keys: another command, and programs that start again.
 	l.Orchestrators[0].Kill()
 	l.Orchestrators[0].Restart()
@@ -185,6 +188,32 @@ func TestControlPlane(t *testing.T) {
 	says(run(0, "rotate", "old", "--dir", o.Plane), "Nothing is old")
 	if out := run(0, "rotate", "--dir", o.Plane); !strings.Contains(out, "Nothing ends soon") {
 		t.Errorf("a fresh plane warns:\n%s", out)
+	}
+}
+
+// toldNATS looks whether agents are told a URL that BOSH's own agents know, too,
+// although the manifest says tls://.
+func toldNATS(t *testing.T, l *lab.Lab) {
+	t.Helper()
+	seen := 0
+	err := filepath.WalkDir(filepath.Join(l.State(), "devcloud"), func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // of a process that has ended
+		}
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "settings.json") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if strings.Contains(string(text), "tls://") {
+			t.Errorf("%s says tls://", path)
+		}
+		if strings.Contains(string(text), "nats://") {
+			seen++
+		}
+		return err
+	})
+	if err != nil || seen == 0 {
+		t.Errorf("%d agents were told where the bus is: %v", seen, err)
 	}
 }
 

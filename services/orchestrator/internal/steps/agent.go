@@ -269,7 +269,7 @@ func (x *Session) mbus() (target string, own bool, err error) {
 	if err != nil {
 		return "", false, fmt.Errorf("cannot tell the bus's address: %w", err)
 	}
-	u.Host = here.Host
+	u.Scheme, u.Host = "nats", here.Host // BOSH's agents know no tls://: with a certificate they speak it
 	return u.String(), true, nil
 }
 
