@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -17,6 +18,15 @@ import (
 )
 
 const objectName = "micro.5ba9"
+
+// unhurried gives tens of thousands of synced kilobytes the time that a busy
+// disk needs for them.
+func unhurried(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
 
 // big is a part and a bit, different for each seed.
 func big(seed byte) []byte {
@@ -64,7 +74,7 @@ func held(t *testing.T, ctx context.Context, b *bustest.Bus) jetstream.StreamSta
 // another takes its place, and nothing stays of it.
 func TestObject(t *testing.T) {
 	t.Parallel()
-	ctx := within(t)
+	ctx := unhurried(t)
 	b := bustest.Start(t)
 	c := b.Connect(t, "t")
 	data := big(1)
@@ -106,7 +116,7 @@ func TestObject(t *testing.T) {
 // left goes with the rest.
 func TestObjectAfterADeath(t *testing.T) {
 	t.Parallel()
-	ctx := within(t)
+	ctx := unhurried(t)
 	b := bustest.Start(t)
 	c := b.Connect(t, "t")
 	data := big(3)
@@ -140,7 +150,7 @@ func TestObjectAfterADeath(t *testing.T) {
 // A cut connection, and a bus that starts again, are only waited for.
 func TestObjectOverOutages(t *testing.T) {
 	t.Parallel()
-	ctx := within(t)
+	ctx := unhurried(t)
 	b := bustest.Start(t)
 	proxy := bustest.NewProxy(t, b.URL())
 	c := bustest.Connect(t, proxy.URL(), "t")
@@ -195,7 +205,7 @@ func TestObjectThatGoes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx := within(t)
+			ctx := unhurried(t)
 			b := bustest.Start(t)
 			c := b.Connect(t, "t")
 			data := big(5)
@@ -218,7 +228,7 @@ func TestObjectThatGoes(t *testing.T) {
 // A full store says so, and what to do; once there is room the put goes on.
 func TestObjectWithoutRoom(t *testing.T) {
 	t.Parallel()
-	ctx := within(t)
+	ctx := unhurried(t)
 	b := bustest.Start(t)
 	c := b.Connect(t, "t")
 	js := raw(t, b.URL())
@@ -249,7 +259,7 @@ func TestObjectWithoutRoom(t *testing.T) {
 // A source that is not what was said is an error, whichever way.
 func TestObjectOfAnotherSize(t *testing.T) {
 	t.Parallel()
-	ctx := within(t)
+	ctx := unhurried(t)
 	c := bustest.Start(t).Connect(t, "t")
 	for _, size := range []int64{4, 6} {
 		o := c.Object(messages.BucketStemcell, objectName, size)

@@ -118,7 +118,7 @@ func TestCommandKilledWhileItPuts(t *testing.T) {
 		}
 		return bustest.Pass
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := l.Command(ctx, "deploy", l.Stemcell, "-n")
 	cmd.Env = append(cmd.Env, "MICROBOSH_BUS="+proxy.URL())
