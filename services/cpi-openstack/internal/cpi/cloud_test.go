@@ -22,6 +22,7 @@ import (
 const (
 	cloudName = "toy"
 	patience  = 20 * time.Second
+	shortly   = 3 * time.Second // a deadline that passes while the step is at work, on a busy machine, too
 )
 
 // toy is a cloud of one kind of thing.

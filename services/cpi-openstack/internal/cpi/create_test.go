@@ -208,7 +208,7 @@ func TestDeadline(t *testing.T) {
 		w := newWorld(t)
 		w.toy.post = func(context.Context, int, func() string) (string, error) { return "", lost() }
 		w.start(time.Hour, nil)
-		w.send(messages.MethodCreateDisk, time.Now().Add(300*time.Millisecond), false)
+		w.send(messages.MethodCreateDisk, time.Now().Add(shortly), false)
 		r := w.result(messages.MethodCreateDisk, func(r messages.Result) bool { return r.Status != messages.ResultPosting })
 		if r.Status != messages.ResultUnsettled || r.Deadline.Before(time.Now()) {
 			t.Errorf("result is %+v, want unsettled with the end of the window", r)

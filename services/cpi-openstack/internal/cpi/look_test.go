@@ -168,7 +168,7 @@ func TestSettleWaitsForTheWindow(t *testing.T) {
 				return "", ctx.Err()
 			}
 			stop := w.start(time.Hour, nil)
-			w.send(messages.MethodCreateDisk, time.Now().Add(300*time.Millisecond), false)
+			w.send(messages.MethodCreateDisk, time.Now().Add(shortly), false)
 			w.result(messages.MethodCreateDisk, func(r messages.Result) bool { return r.Status == messages.ResultUnsettled })
 			w.idle(messages.MethodCreateDisk)
 			stop()
