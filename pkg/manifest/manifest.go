@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -91,7 +90,7 @@ func readFile(path, missing string) ([]byte, error) {
 	defer f.Close()
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
-		return nil, loadError(path, "it is a directory").WithHint("give the file in it: %s", filepath.Join(path, "micro_bosh.yml"))
+		return nil, loadError(path, "it is a directory").WithHint("%s", missing)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {

@@ -37,6 +37,9 @@ func (a *app) cancel(ctx context.Context, detach bool) error {
 		return err
 	}
 	name := d.manifest.Name
+	if a.bus == "" && !exists(folder(d.choice.Deployment)) { // looking makes nothing
+		return noOpenRun(name)
+	}
 	s, err := a.open(ctx, folder(d.choice.Deployment), false)
 	if err != nil {
 		return err

@@ -139,7 +139,11 @@ func (a *app) openRun(ctx context.Context, s *session, deployment string) (ticke
 		return ticket{}, err
 	}
 	if !x.open() {
-		return ticket{}, messages.Errorf(messages.CodeNoDeployment, "no run of `%s' is open", deployment)
+		return ticket{}, noOpenRun(deployment)
 	}
 	return x.ticket, nil
+}
+
+func noOpenRun(deployment string) error {
+	return messages.Errorf(messages.CodeNoDeployment, "no run of `%s' is open", deployment)
 }
