@@ -19,6 +19,8 @@ const quotaHint = "free something in the project or have its quota raised, then 
 
 const fullHint = "the cloud's image store is full: delete images that nobody needs or ask its operator for room, then run the same command again"
 
+const unguardedHint = "the network has port security off, so its ports take neither security groups nor allowed_address_pairs: leave them out (default_security_groups, too), or have it on: openstack network set --enable-port-security NETWORK"
+
 // effect says whether a request that got no clear answer may have changed
 // something.
 type effect bool
@@ -34,6 +36,10 @@ var (
 	// Glance answers 413 with "Image storage media is full" (its
 	// api/v2/image_data.py), which no repeat changes.
 	fullPattern = regexp.MustCompile(`(?i)storage media|disk space`)
+
+	// Neutron's AddressPairAndPortSecurityRequired (a 409) and
+	// PortSecurityAndIPRequiredForSecurityGroups (a 400) say this.
+	unguardedPattern = regexp.MustCompile(`(?i)port security must be enabled`)
 
 	// Nova and Octavia refuse this way while something else is being done to a
 	// server or a load balancer.
@@ -80,6 +86,9 @@ func classifyAnswer(doing string, e effect, answer gophercloud.ErrUnexpectedResp
 			return &delayed{out, after}
 		}
 		return out
+	}
+	if unguardedPattern.MatchString(why) {
+		return fail(messages.CodeCloudInvalid, unguardedHint)
 	}
 	switch answer.Actual {
 	case http.StatusUnauthorized:

@@ -44,6 +44,8 @@ func TestClassify(t *testing.T) {
 		{"missing", answer(404, `<html>not here</html>`), reads, messages.CodeCloudNotFound, "not here"},
 		{"conflict", answer(409, `{"conflictingRequest":{"message":"in use"}}`), writes, messages.CodeCloudConflict, "in use"},
 		{"bad request", answer(400, `{"badRequest":{"message":"Invalid key_name"}}`), writes, messages.CodeCloudInvalid, "Invalid key_name"},
+		{"address pairs without port security", answer(409, `{"NeutronError":{"type":"AddressPairAndPortSecurityRequired","message":"Port Security must be enabled in order to have allowed address pairs on a port."}}`), writes, messages.CodeCloudInvalid, "--enable-port-security"},
+		{"groups without port security", answer(400, `{"NeutronError":{"type":"PortSecurityAndIPRequiredForSecurityGroups","message":"Port security must be enabled and port must have an IP address in order to use security groups."}}`), writes, messages.CodeCloudInvalid, "default_security_groups"},
 		{"busy server", answer(409, `{"conflictingRequest":{"message":"Cannot 'attach_volume' instance 1 while it is in task_state spawning"}}`), writes, messages.CodeCloudTransient, "spawning"},
 		{"busy load balancer", answer(409, `{"faultcode":"Client","faultstring":"Load Balancer 1 is immutable and cannot be updated."}`), writes, messages.CodeCloudTransient, "immutable"},
 		{"a success that is none, to a write", answer(200, `{"secret":1}`), writes, messages.CodeCloudAmbiguous, "200"},
