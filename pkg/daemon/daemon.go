@@ -44,8 +44,8 @@ func Main(name string, run func(ctx context.Context, log zerolog.Logger) error) 
 					os.Exit(exitCode(s))
 				}
 				log.Info().Str("signal", s.String()).Msg("stopping")
+				tell(log, daemon.SdNotifyStopping) // first: the process may end with ctx
 				cancel()
-				tell(log, daemon.SdNotifyStopping)
 			case <-finished:
 				return
 			}

@@ -21,6 +21,8 @@ import (
 	"github.com/microbosh/microbosh/pkg/daemon"
 )
 
+const patience = 30 * time.Second
+
 // The test program is also the daemon under test.
 func TestMain(m *testing.M) {
 	switch os.Getenv("DAEMON_TEST") {
@@ -82,6 +84,9 @@ func TestTermEndsInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
+	if err := listener.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
 	cmd, lines, _ := child(t, "wait", "NOTIFY_SOCKET="+socket)
 	buffer := make([]byte, 64)
 	n, err := listener.Read(buffer)
