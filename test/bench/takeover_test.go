@@ -26,7 +26,7 @@ func TestTakeover(t *testing.T) {
 		do    func(*lab.Process)
 		undo  func(*lab.Process)
 	}{
-		{"killed", (*lab.Process).Kill, (*lab.Process).Restart},
+		{"killed", func(p *lab.Process) { p.Kill() }, (*lab.Process).Restart},
 		{"frozen", (*lab.Process).Freeze, (*lab.Process).Thaw},
 	} {
 		d := newDeployer(t, lab.Options{Orchestrators: 2, Settle: time.Minute})

@@ -125,9 +125,9 @@ func (w *world) play(ctx context.Context, admin *bus.Conn, m mischief, undo *syn
 			}
 			return
 		}
-		p := w.services()[m.victim]
-		p.Kill()
-		undo.Go(p.Restart)
+		if p := w.services()[m.victim]; p.Kill() {
+			undo.Go(p.Restart)
+		}
 	case "freeze":
 		p := w.services()[m.victim%4]
 		p.Freeze()

@@ -119,8 +119,9 @@ func (p *Process) Restart() {
 	}
 }
 
-// Kill ends the program with SIGKILL and waits for its end.
-func (p *Process) Kill() { p.signal(syscall.SIGKILL, true) }
+// Kill ends the program with SIGKILL and waits for its end. It tells whether the
+// program ran: one that did not may be about to, by somebody else's Restart.
+func (p *Process) Kill() bool { return p.signal(syscall.SIGKILL, true) }
 
 // Stop ends the program with SIGTERM and waits for its end.
 func (p *Process) Stop() { p.signal(syscall.SIGTERM, true) }
@@ -131,17 +132,17 @@ func (p *Process) Freeze() { p.signal(syscall.SIGSTOP, false) }
 // Thaw lets a frozen program go on.
 func (p *Process) Thaw() { p.signal(syscall.SIGCONT, false) }
 
-func (p *Process) signal(s syscall.Signal, wait bool) {
+func (p *Process) signal(s syscall.Signal, wait bool) (ran bool) {
 	p.t.Helper()
 	p.mu.Lock()
 	cmd, ended := p.cmd, p.ended
 	p.mu.Unlock()
 	if cmd == nil {
-		return
+		return false
 	}
 	_ = cmd.Process.Signal(s) // it may have ended
 	if !wait {
-		return
+		return true
 	}
 	select {
 	case <-ended:
@@ -153,6 +154,7 @@ func (p *Process) signal(s syscall.Signal, wait bool) {
 	p.mu.Lock()
 	p.cmd = nil
 	p.mu.Unlock()
+	return true
 }
 
 func (p *Process) end() {
