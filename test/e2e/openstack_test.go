@@ -1,8 +1,6 @@
 package e2e_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -14,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -148,6 +145,8 @@ func TestOpenStackLife(t *testing.T) {
 	before := cloud.inventory()
 	d.run(0, "deploy", first)
 	id := d.identity()
+	const text = "what-was-written-first"
+	d.keep(text)
 	d.says(cloud.console(cloud.server()), `"source":"metadata http://169.254.169.254"`)
 	d.says(d.run(0, "deploy", first, "--update"), "Will skip deploy due to no changes")
 
@@ -157,29 +156,35 @@ func TestOpenStackLife(t *testing.T) {
 		t.Errorf("a new VM with a bigger disk is %s, it was %s: what was on the disk is lost", got, id)
 	}
 
+	d.kept(text, "an update with another stemcell and a bigger disk")
+
 	cloud.destroy(cloud.server())
 	d.says(d.run(10, "plan", second), "the VM no longer exists in the cloud")
 	d.run(0, "deploy", second, "--update")
 	if got := d.identity(); got != id {
 		t.Errorf("the healed VM is %s, it was %s", got, id)
 	}
+	d.kept(text, "the VM was destroyed")
 
 	d.killed(second)
 	if got := d.identity(); got != id {
 		t.Errorf("after kills the VM is %s, it was %s", got, id)
 	}
+	d.kept(text, "kills")
 	if now := counted(cloud.inventory()); now != "1 floatingips, 1 images, 1 ports, 1 servers, 1 volumes" {
 		t.Errorf("after kills there are %s", now)
 	}
 
 	d.run(0, "delete")
-	if after := cloud.inventory(); !slices.Equal(before, after) {
+	after := cloud.inventory()
+	t.Logf("before: %s; after: %s", counted(before), counted(after))
+	if !slices.Equal(before, after) {
 		t.Errorf("left over: before %v, after %v", before, after)
 	}
 }
 
 // The VM reads its settings from a config drive and comes to the bus that
-// deploys it.
+// deploys it. Its services are vcap's.
 func TestOpenStackConfigDriveAndNATS(t *testing.T) {
 	cloud := realOpenStack(t)
 	first, _ := stemcells(t)
@@ -190,81 +195,9 @@ func TestOpenStackConfigDriveAndNATS(t *testing.T) {
 	d.says(cloud.console(cloud.server()), `"source":"config drive"`)
 	d.says(d.run(0, "agent", "ping"), "pong")
 	d.says(d.run(0, "agent", "get_state", "full"), `"job_state": "running"`, "microbosh")
+	d.services(d.login())
 	d.run(0, "delete")
 	if after := cloud.inventory(); !slices.Equal(before, after) {
 		t.Errorf("left over: before %v, after %v", before, after)
 	}
-}
-
-// killed recreates the VM while orchestrator and CPI are killed at several
-// points, and at last everything at once: the same command goes on.
-func (d *deployer) killed(stemcell string) {
-	d.Helper()
-	const recreate, goOn = "--recreate", "--update"
-	cmd := d.command(d.Context(), "--json", "deploy", stemcell, recreate)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		d.Fatal(err)
-	}
-	var words bytes.Buffer
-	cmd.Stderr = &words
-	if err := cmd.Start(); err != nil {
-		d.Fatal(err)
-	}
-	kill := map[string][]string{ // when a task has begun
-		"Stopping agent services": {"serve"}, "Delete VM": {"cpi-openstack"}, "Creating VM": {"cpi-openstack", "serve"},
-		"Waiting for the agent": {"serve"}, "Attach disk": {"cpi-openstack"}, "Applying micro BOSH spec": {"serve", "cpi-openstack", "registry", "bus", "micro_bosh.yml"},
-	}
-	var said []string
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		said = append(said, lines.Text())
-		var event struct{ Type, Task string }
-		if json.Unmarshal(lines.Bytes(), &event) != nil || event.Type != "started" {
-			continue
-		}
-		for task, victims := range kill {
-			if !strings.HasPrefix(event.Task, task) {
-				continue
-			}
-			delete(kill, task)
-			d.Logf("%s: killed %d of %v", event.Task, d.kill(victims), victims)
-		}
-	}
-	_ = cmd.Wait() // it was killed
-	for task := range kill {
-		if task != "Delete VM" {
-			d.Errorf("nothing was killed at %q:\n%s\n%s", task, strings.Join(said, "\n"), words.String())
-		}
-	}
-	d.run(0, "deploy", stemcell, goOn, recreate)
-}
-
-// kill ends the processes of this deployer whose command lines have one of the
-// words, without a warning.
-func (d *deployer) kill(words []string) (n int) {
-	d.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		d.Fatal(err)
-	}
-	for _, file := range files {
-		line, err := os.ReadFile(file)
-		if err != nil || !bytes.Contains(line, []byte(d.dir)) {
-			continue
-		}
-		args := strings.Split(string(line), "\x00")
-		matches := func(word string) bool {
-			return filepath.Base(args[0]) == "microbosh-"+word || slices.Contains(args, word) || slices.Contains(args, filepath.Join(d.dir, word))
-		}
-		if !slices.ContainsFunc(words, matches) {
-			continue
-		}
-		var pid int
-		if _, err := fmt.Sscanf(file, "/proc/%d/", &pid); err == nil && syscall.Kill(pid, syscall.SIGKILL) == nil {
-			n++
-		}
-	}
-	return n
 }
