@@ -17,6 +17,15 @@ func (m *Manager) path(id string) string { return filepath.Join(m.o.Dir, id+".js
 // save is called with mu held.
 func (m *Manager) save(e *entry) error { return home.WriteJSON(m.path(e.ID), e.Task) }
 
+// note saves a task that was accepted. On a full disk the agent goes on: what is
+// not recorded as ended counts as interrupted after a restart, which is what
+// whoever asks then can be told. It is called with mu held.
+func (m *Manager) note(e *entry) {
+	if err := m.save(e); err != nil {
+		m.o.Log.Warn().AnErr("err", err).Str("task", e.ID).Str("state", string(e.State)).Msg("a task's state is not recorded; free some space below the agent's folder")
+	}
+}
+
 // load reads the folder. A file that cannot be read is set aside, so that one
 // bad file does not keep the agent from starting.
 func (m *Manager) load() error {
@@ -45,9 +54,7 @@ func (m *Manager) load() error {
 		if !e.State.Ended() {
 			e.State, e.Error = Interrupted, ErrInterrupted.Error()
 			e.Ended = m.o.Now().UTC()
-			if err := m.save(e); err != nil {
-				return err
-			}
+			m.note(e)
 		}
 		close(e.ended)
 		m.tasks[e.ID] = e

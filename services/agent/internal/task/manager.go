@@ -78,9 +78,7 @@ func (m *Manager) Run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			if err := m.run(ctx, e); err != nil {
-				return err
-			}
+			m.run(ctx, e)
 		}
 	}
 }
@@ -154,32 +152,29 @@ func (m *Manager) Cancel(id string) error {
 	case !ok:
 		return fmt.Errorf("Task with id %s could not be found", id) //nolint:staticcheck // BOSH's text
 	case e.State == Queued:
-		return m.end(e, nil, ErrCancelled)
+		m.end(e, nil, ErrCancelled)
 	case e.State == Running:
 		e.cancel(ErrCancelled)
 	}
 	return nil
 }
 
-func (m *Manager) run(ctx context.Context, e *entry) error {
+func (m *Manager) run(ctx context.Context, e *entry) {
 	m.mu.Lock()
 	if e.State != Queued { // cancelled meanwhile
 		m.mu.Unlock()
-		return nil
+		return
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	e.State, e.cancel = Running, cancel
-	err := m.save(e)
+	m.note(e)
 	with := m.o.Log.With().Str("op", e.Method).Str("task", e.ID)
 	if e.StepID != "" {
 		with = with.Str("step", e.StepID)
 	}
 	log := with.Logger()
 	m.mu.Unlock()
-	if err != nil {
-		return err
-	}
 	begin := m.o.Now()
 	log.Info().Msg("task begins")
 	value, err := e.work(ctx)
@@ -197,11 +192,11 @@ func (m *Manager) run(ctx context.Context, e *entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	log.Info().Dur("dur", m.o.Now().Sub(begin)).AnErr("err", err).Msg("task ended")
-	return m.end(e, raw, err)
+	m.end(e, raw, err)
 }
 
 // end is called with mu held.
-func (m *Manager) end(e *entry, value json.RawMessage, err error) error {
+func (m *Manager) end(e *entry, value json.RawMessage, err error) {
 	e.State, e.Value, e.Ended, e.work = Done, value, m.o.Now().UTC(), nil
 	switch {
 	case errors.Is(err, ErrInterrupted):
@@ -209,10 +204,9 @@ func (m *Manager) end(e *entry, value json.RawMessage, err error) error {
 	case err != nil:
 		e.State, e.Error, e.Value = Failed, err.Error(), nil
 	}
-	saved := m.save(e)
+	m.note(e)
 	close(e.ended)
 	m.prune()
-	return saved
 }
 
 func newID() string {

@@ -211,3 +211,37 @@ func TestCancel(t *testing.T) {
 		t.Error("an unknown task was cancelled")
 	}
 }
+
+// A disk that has no room any more ends neither the agent nor its start: a new
+// task is refused, one that runs is answered.
+func TestNoRoom(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "tasks")
+	m, stop := start(t, task.Options{Dir: dir})
+	away := dir + ".away"
+	got := submit(t, m, "apply", "s-1", func(context.Context) (any, error) {
+		if err := os.Rename(dir, away); err != nil {
+			return nil, err
+		}
+		return "applied", os.WriteFile(dir, nil, 0o600) // nothing can be written below it
+	})
+	if ended := wait(t, m, got.ID); ended.State != task.Done || string(ended.Value) != `"applied"` {
+		t.Errorf("ended as %+v", ended)
+	}
+	if _, err := m.Submit("apply", "s-2", nil); err == nil {
+		t.Error("a task that cannot be recorded was taken")
+	}
+	if err := errors.Join(os.Remove(dir), os.Rename(away, dir)); err != nil {
+		t.Fatal(err)
+	}
+	after := submit(t, m, "start", "s-3", func(context.Context) (any, error) { return "started", nil })
+	if ended := wait(t, m, after.ID); ended.State != task.Done {
+		t.Errorf("ended as %+v", ended)
+	}
+	stop()
+	m, stop = start(t, task.Options{Dir: dir})
+	defer stop()
+	if was, ok := m.Get(got.ID); !ok || was.State != task.Interrupted {
+		t.Errorf("what was not recorded is %+v after a restart", was)
+	}
+}
