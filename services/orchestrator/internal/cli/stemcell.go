@@ -66,10 +66,6 @@ func (a *app) buildStemcell(ctx context.Context, f buildFlags) error {
 	if f.format != "dev" && (!bootable || disk != recipe.QCOW2 && disk != recipe.Raw) {
 		return usage("cannot build a stemcell of format %q: there are dev, openstack-qcow2 and openstack-raw", f.format)
 	}
-	programs, agent, err := ownPrograms()
-	if err != nil {
-		return err
-	}
 	if f.output == "" {
 		f.output = "microbosh-openstack-dev.tgz"
 		if bootable {
@@ -79,6 +75,13 @@ func (a *app) buildStemcell(ctx context.Context, f buildFlags) error {
 	path, err := filepath.Abs(f.output)
 	if err != nil {
 		return messages.Errorf(messages.CodeUsage, "cannot name the stemcell: %w", err)
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // it would be replaced
+		return usage("cannot write the stemcell to %s, which is no file", path)
+	}
+	programs, agent, err := ownPrograms()
+	if err != nil {
+		return err
 	}
 	o := stemcell.DevOptions{Output: path, Version: semver(), Agent: agent, Programs: programs}
 	if bootable {
