@@ -174,9 +174,19 @@ func TestCPIKilledInCreateVM(t *testing.T) {
 // posting waits until the CPI says that it asks the cloud for the server.
 func posting(t *testing.T, l *lab.Lab, conn *bus.Conn) {
 	t.Helper()
+	heard(t, conn, messages.StreamResult, messages.ResultFilter(l.Name), "the CPI does not ask for a server", func(data []byte) bool {
+		var result messages.Result
+		_, err := messages.Decode(data, &result)
+		return err == nil && result.Method == messages.MethodCreateVM && result.Status == messages.ResultPosting
+	})
+}
+
+// heard waits until a stream has the message that is meant.
+func heard(t *testing.T, conn *bus.Conn, stream, filter, otherwise string, meant func(data []byte) bool) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	feed, err := conn.Follow(ctx, messages.StreamResult, []string{messages.ResultFilter(l.Name)}, bus.Start{})
+	feed, err := conn.Follow(ctx, stream, []string{filter}, bus.Start{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,10 +194,9 @@ func posting(t *testing.T, l *lab.Lab, conn *bus.Conn) {
 	for {
 		m, err := feed.Next(ctx)
 		if err != nil {
-			t.Fatalf("the CPI does not ask for a server: %v", err)
+			t.Fatalf("%s: %v", otherwise, err)
 		}
-		var result messages.Result
-		if _, err := messages.Decode(m.Data, &result); err == nil && result.Method == messages.MethodCreateVM && result.Status == messages.ResultPosting {
+		if meant(m.Data) {
 			return
 		}
 	}

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -158,22 +159,9 @@ func TestCommandKilledWhileItPuts(t *testing.T) {
 // uploading waits until the CPI sends a stemcell to the cloud.
 func uploading(t *testing.T, l *lab.Lab, conn *bus.Conn) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	feed, err := conn.Follow(ctx, messages.StreamEvent, []string{messages.EventFilter(l.Name)}, bus.Start{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer feed.Stop()
-	for {
-		m, err := feed.Next(ctx)
-		if err != nil {
-			t.Fatalf("the CPI uploads nothing: %v", err)
-		}
-		if strings.Contains(string(m.Data), "uploading the stemcell") {
-			return
-		}
-	}
+	heard(t, conn, messages.StreamEvent, messages.EventFilter(l.Name), "the CPI uploads nothing", func(data []byte) bool {
+		return bytes.Contains(data, []byte("uploading the stemcell"))
+	})
 }
 
 // peakOf is the most memory that a process had, in bytes.
