@@ -124,6 +124,12 @@ func RegistryFile(keys string) string {
 	return filepath.Join(filepath.Dir(filepath.Clean(keys)), "registry.json")
 }
 
+// OldCredentialFile is where the registry's HTTP credential of before a rotation
+// lies, by the path of the present one.
+func OldCredentialFile(credential string) string {
+	return strings.TrimSuffix(credential, ".http") + ".old.http"
+}
+
 // Source names this process in envelopes: <program>/<host>-<pid>.
 func Source(program string) string {
 	name, err := os.Hostname()

@@ -5,7 +5,7 @@ package manifest
 func about() map[string]string {
 	out := map[string]string{
 		"name":          "The deployment's name, and its Director's: 1 to 63 letters, digits, - and _.",
-		"dir":           "The folder of bosh-deployments.yml; the current one without it.",
+		"dir":           "Read for the original's sake: bosh-deployments.yml lies beside the manifest.",
 		"logging":       "Kept for the fingerprint of old deployments.",
 		"logging.level": "How much the original logged.",
 		"logging.file":  "Where the original logged to.",
@@ -116,6 +116,6 @@ func aboutOpenStack() map[string]string {
 		"connection_options.ssl_verify_peer": "false: the API's certificate is not looked at.",
 		"connection_options.connect_timeout": "Seconds that a connection may take.",
 		"connection_options.read_timeout":    "Seconds that an answer may take.",
-		"connection_options.write_timeout":   "Seconds that a request may take.",
+		"connection_options.write_timeout":   "Read for the original's sake, and not used.",
 	}
 }

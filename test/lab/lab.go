@@ -144,31 +144,6 @@ func New(t testing.TB, o Options) *Lab {
 	return l
 }
 
-func (l *Lab) program(log, name string, args ...string) *Process {
-	l.t.Helper()
-	return l.start(log, filepath.Join(l.bin, name), args...)
-}
-
-// elsewhere runs a program to which this host has another name.
-func (l *Lab) elsewhere(log, name string, args ...string) *Process {
-	l.t.Helper()
-	namespace := "-u"
-	if os.Geteuid() != 0 {
-		namespace = "-Uru"
-	}
-	program := filepath.Join(l.bin, name)
-	return l.start(log, "unshare", append([]string{namespace, "sh", "-ec", `hostname elsewhere; exec "$@"`, name, program}, args...)...)
-}
-
-func (l *Lab) start(log, path string, args ...string) *Process {
-	l.t.Helper()
-	level := "debug"
-	if l.quiet {
-		level = "info"
-	}
-	return Start(l.t, filepath.Join(l.state, log), level, path, args...)
-}
-
 // Keys is the folder of the control plane's keys.
 func (l *Lab) Keys() string { return filepath.Join(l.state, "keys") }
 

@@ -51,6 +51,31 @@ var build = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
+func (l *Lab) program(log, name string, args ...string) *Process {
+	l.t.Helper()
+	return l.start(log, filepath.Join(l.bin, name), args...)
+}
+
+// elsewhere runs a program to which this host has another name.
+func (l *Lab) elsewhere(log, name string, args ...string) *Process {
+	l.t.Helper()
+	namespace := "-u"
+	if os.Geteuid() != 0 {
+		namespace = "-Uru"
+	}
+	program := filepath.Join(l.bin, name)
+	return l.start(log, "unshare", append([]string{namespace, "sh", "-ec", `hostname elsewhere; exec "$@"`, name, program}, args...)...)
+}
+
+func (l *Lab) start(log, path string, args ...string) *Process {
+	l.t.Helper()
+	level := "debug"
+	if l.quiet {
+		level = "info"
+	}
+	return Start(l.t, filepath.Join(l.state, log), level, path, args...)
+}
+
 // Process is a program that runs for the length of a test, or shorter.
 type Process struct {
 	Name string

@@ -18,10 +18,11 @@ import (
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
-const (
-	serverFile = "server" // .pem and .key
-	tlsTimeout = 5        // seconds
-)
+// ServerPair is the name of the server's certificate and key in a folder, as
+// package cert reads them.
+const ServerPair = "server"
+
+const tlsTimeout = 5 // seconds
 
 // encrypted tells whether the bus speaks TLS: always when others than this
 // machine can reach it, and from then on for good, because its keys folder says
@@ -57,7 +58,7 @@ func encrypt(keys, host string, o *server.Options) error {
 		return err
 	}
 	fresh := func() (*tls.Config, error) { // both may have been rotated
-		pair, err := cert.Read(keys, serverFile)
+		pair, err := cert.Read(keys, ServerPair)
 		if err != nil {
 			return nil, err
 		}
@@ -101,9 +102,9 @@ func WriteBundle(keys string, lines ...cert.Line) error {
 // ensureServer keeps a certificate that is good for the host and some time.
 func ensureServer(keys, host string, plane *cert.Authority, now time.Time) error {
 	hosts := hostsOf(host)
-	have, err := cert.Read(keys, serverFile)
+	have, err := cert.Read(keys, ServerPair)
 	if err == nil && fits(have, hosts, plane, now) {
-		return cert.Repair(keys, serverFile)
+		return cert.Repair(keys, ServerPair)
 	}
 	var said *messages.Error
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && errors.As(err, &said) {
@@ -113,7 +114,7 @@ func ensureServer(keys, host string, plane *cert.Authority, now time.Time) error
 	if err != nil {
 		return err
 	}
-	return cert.Write(keys, serverFile, pair)
+	return cert.Write(keys, ServerPair, pair)
 }
 
 func fits(have cert.Pair, hosts []string, plane *cert.Authority, now time.Time) bool {

@@ -89,10 +89,10 @@ func (p *Plane) trust() error {
 		}
 	}
 	for i, host := range p.about.Nodes {
-		if err := cert.Repair(p.bus(i), server); err != nil {
+		if err := cert.Repair(p.bus(i), embed.ServerPair); err != nil {
 			return err
 		}
-		if _, err := cert.Read(p.bus(i), server); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := cert.Read(p.bus(i), embed.ServerPair); !errors.Is(err, fs.ErrNotExist) {
 			if err != nil {
 				return err
 			}
@@ -127,7 +127,7 @@ func (p *Plane) certifyNode(node int, host string, by *cert.Authority) error {
 	if err != nil {
 		return err
 	}
-	return cert.Write(p.bus(node), server, pair)
+	return cert.Write(p.bus(node), embed.ServerPair, pair)
 }
 
 func (p *Plane) ensureCertificate(role messages.Role) error {

@@ -10,9 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/microbosh/microbosh/pkg/bus/embed"
+	"github.com/microbosh/microbosh/pkg/daemon"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/pkg/seal"
 )
@@ -151,7 +151,7 @@ func (p *Plane) rotateCredential(r *rotation, path string) error {
 	}
 	fresh := present
 	err = r.once(path, func() error {
-		if _, err := write(strings.TrimSuffix(path, ".http")+".old.http", present, 0o600); err != nil {
+		if _, err := write(daemon.OldCredentialFile(path), present, 0o600); err != nil {
 			return err
 		}
 		fresh = newCredential()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/microbosh/microbosh/pkg/bus/embed"
 	"github.com/microbosh/microbosh/pkg/cert"
 	"github.com/microbosh/microbosh/pkg/messages"
 )
@@ -15,9 +16,6 @@ const (
 	CA     = "ca"     // what signs them, see Line of package cert
 	Issuer = "issuer" // what signs agents' logins
 )
-
-// server is the pair of files of a node of the bus.
-const server = "server"
 
 // Done is what a rotation did, and what has to be done before the next.
 type Done struct{ What, Next string }
@@ -81,7 +79,7 @@ func (p *Plane) sign(by *cert.Authority, all bool) error {
 		return err
 	}
 	for i, host := range p.about.Nodes {
-		if all || !p.signed(by, p.bus(i), server) {
+		if all || !p.signed(by, p.bus(i), embed.ServerPair) {
 			if err := p.certifyNode(i, host, by); err != nil {
 				return err
 			}
@@ -106,7 +104,7 @@ func (p *Plane) signRoles(by *cert.Authority, list []messages.Role, all bool) er
 }
 
 func (p *Plane) signEmbedded(by *cert.Authority, all bool) error {
-	have, err := p.certificate(p.path("keys"), server)
+	have, err := p.certificate(p.path("keys"), embed.ServerPair)
 	if err != nil || !all && by.Signed(have) {
 		return err
 	}
@@ -114,7 +112,7 @@ func (p *Plane) signEmbedded(by *cert.Authority, all bool) error {
 	if err != nil {
 		return err
 	}
-	return cert.Write(p.path("keys"), server, pair)
+	return cert.Write(p.path("keys"), embed.ServerPair, pair)
 }
 
 // signed tells whether a certificate can be read and is the authority's.
@@ -126,10 +124,10 @@ func (p *Plane) signed(by *cert.Authority, dir, name string) bool {
 // allSigned tells so about every certificate.
 func (p *Plane) allSigned(by *cert.Authority) bool {
 	if p.one {
-		return p.signed(by, p.path("keys"), server) && !slices.ContainsFunc(p.peers(), func(role messages.Role) bool { return !p.signed(by, p.keys(role), role) })
+		return p.signed(by, p.path("keys"), embed.ServerPair) && !slices.ContainsFunc(p.peers(), func(role messages.Role) bool { return !p.signed(by, p.keys(role), role) })
 	}
 	for i := range p.about.Nodes {
-		if !p.signed(by, p.bus(i), server) {
+		if !p.signed(by, p.bus(i), embed.ServerPair) {
 			return false
 		}
 	}

@@ -57,10 +57,7 @@ func (t *Terminal) Say(format string, args ...any) {
 // Result prints what was asked for: text for people, value for programs.
 func (t *Terminal) Result(text string, value any) {
 	if t.JSON {
-		t.object(struct {
-			Type  string `json:"type"`
-			Value any    `json:"value"`
-		}{"result", value})
+		t.value("result", value)
 		return
 	}
 	_, _ = fmt.Fprintln(t.Out, strings.TrimSuffix(text, "\n"))
@@ -69,10 +66,7 @@ func (t *Terminal) Result(text string, value any) {
 // Part prints some of a result that comes in parts: text as it is.
 func (t *Terminal) Part(text string, value any) {
 	if t.JSON {
-		t.object(struct {
-			Type  string `json:"type"`
-			Value any    `json:"value"`
-		}{"part", value})
+		t.value("part", value)
 		return
 	}
 	_, _ = fmt.Fprint(t.Out, text)
@@ -81,10 +75,15 @@ func (t *Terminal) Part(text string, value any) {
 // Problem is a finding for programs: a line of its own before the error that
 // tells them all to people.
 func (t *Terminal) Problem(value any) {
+	t.value("problem", value)
+}
+
+// value is a line with some of what was asked for.
+func (t *Terminal) value(kind string, value any) {
 	t.object(struct {
 		Type  string `json:"type"`
 		Value any    `json:"value"`
-	}{"problem", value})
+	}{kind, value})
 }
 
 // Error prints err and what to do about it.

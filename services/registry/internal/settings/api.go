@@ -86,7 +86,7 @@ func (a *API) get(w http.ResponseWriter, r *http.Request, name string) {
 		a.fail(w, r, name, err)
 		return
 	}
-	if !a.credential.Matches(r) && !a.credential.MatchesInstance(r, name) && !from(r, in.Addresses) {
+	if !a.credential.MatchesInstance(r, name) && !from(r, in.Addresses) {
 		a.log.Warn().Str("vm", name).Str("from", r.RemoteAddr).Msg("settings refused: not the instance's address")
 		say(w, http.StatusForbidden, answer{Status: statusDenied})
 		return

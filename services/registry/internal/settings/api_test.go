@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/microbosh/microbosh/pkg/daemon"
 	"github.com/microbosh/microbosh/pkg/messages"
 	"github.com/microbosh/microbosh/services/registry/internal/settings"
 )
@@ -173,7 +174,7 @@ func TestCredentialRotation(t *testing.T) {
 	if !good("first") || good("second") || !instance("first") || instance("second") {
 		t.Error("before the rotation")
 	}
-	write(strings.TrimSuffix(path, ".http")+".old.http", "registry:first")
+	write(daemon.OldCredentialFile(path), "registry:first")
 	write(path, "registry:second")
 	if !good("first") || !good("second") || !instance("first") || !instance("second") || good("third") {
 		t.Error("after the rotation")

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/microbosh/microbosh/pkg/daemon"
 	"github.com/microbosh/microbosh/pkg/messages"
 )
 
@@ -62,7 +63,7 @@ func (c *Credential) read() error {
 		return err
 	}
 	both := []secret{present}
-	old, err := readSecret(oldCredential(c.path))
+	old, err := readSecret(daemon.OldCredentialFile(c.path))
 	switch {
 	case err == nil:
 		both = append(both, old)
@@ -72,8 +73,6 @@ func (c *Credential) read() error {
 	c.both, c.seen = both, info
 	return nil
 }
-
-func oldCredential(path string) string { return strings.TrimSuffix(path, ".http") + ".old.http" }
 
 // matches asks about each secret, and once more when the file was replaced.
 func (c *Credential) matches(ask func(secret) int) bool {
@@ -101,19 +100,25 @@ func (c *Credential) asked(ask func(secret) int) bool {
 // nothing about it.
 func (c *Credential) Matches(r *http.Request) bool {
 	user, password, ok := r.BasicAuth()
-	u, p := sha256.Sum256([]byte(user)), sha256.Sum256([]byte(password))
+	return ok && c.matches(func(s secret) int { return s.is(user, password) })
+}
+
+// MatchesInstance tells whether a request carries the credential, or that of the
+// instance. Both are asked of what is known before the file is looked at again.
+func (c *Credential) MatchesInstance(r *http.Request, name string) bool {
+	user, password, ok := r.BasicAuth()
 	return ok && c.matches(func(s secret) int {
-		return subtle.ConstantTimeCompare(u[:], s.user[:]) & subtle.ConstantTimeCompare(p[:], s.digest[:])
+		same := s.is(user, password)
+		if user == name {
+			same |= subtle.ConstantTimeCompare([]byte(password), []byte(messages.InstancePassword(s.password, name)))
+		}
+		return same
 	})
 }
 
-// MatchesInstance tells whether a request carries the credential of that
-// instance.
-func (c *Credential) MatchesInstance(r *http.Request, name string) bool {
-	user, password, ok := r.BasicAuth()
-	return ok && user == name && c.matches(func(s secret) int {
-		return subtle.ConstantTimeCompare([]byte(password), []byte(messages.InstancePassword(s.password, name)))
-	})
+func (s secret) is(user, password string) int {
+	u, p := sha256.Sum256([]byte(user)), sha256.Sum256([]byte(password))
+	return subtle.ConstantTimeCompare(u[:], s.user[:]) & subtle.ConstantTimeCompare(p[:], s.digest[:])
 }
 
 // String keeps the password out of logs.
